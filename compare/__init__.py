@@ -1,0 +1,1 @@
+"""The layouts of a pair side by side: started, loaded, measured, reported."""

@@ -1,0 +1,1 @@
+"""What runs a layout: `process` needs no containers."""

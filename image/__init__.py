@@ -1,0 +1,1 @@
+"""What puts the pair into one container and keeps it alive there."""

@@ -1,0 +1,1 @@
+"""The supervisord plugin: what stock supervisord lacks as a container's first process."""

@@ -1,0 +1,1 @@
+"""In the request path: a gunicorn gevent worker that forwards."""

@@ -126,9 +126,12 @@ def read_record(text: str) -> PairRecord:
         raise Refusal(what, f"it is not JSON ({error})", "rebuild the image with pillion build") from error
     if not isinstance(document, dict) or document.get("version") != RECORD_VERSION:
         raise Refusal(what, f"its version is not {RECORD_VERSION}", "build and run with the same Pillion")
-    programs = {name: _program(what, name, document.get(name, {})) for name in PROGRAMS}
     plain = _fields(what, "", document, PairRecord(), skip=PROGRAMS)
-    return PairRecord(**plain)._replace(**programs)
+    return PairRecord(
+        **plain,
+        backend=_program(what, "backend", document.get("backend", {})),
+        proxy=_program(what, "proxy", document.get("proxy", {})),
+    )
 
 
 def _program(what: str, name: str, document: Any) -> ProgramRecord:

@@ -9,7 +9,7 @@ class Refusal(Exception):
     `what` starts with a verb ("read pod.yaml"), `why` names the field, `mend` says what to change.
     """
 
-    exit_code = 2
+    exit_code: int = 2
 
     def __init__(self, what: str, why: str, mend: str = "") -> None:
         self.what, self.why, self.mend = what, why, mend
@@ -17,6 +17,8 @@ class Refusal(Exception):
 
 
 class Failure(Refusal):
-    """The input was good and what it asked for ran, but failed: exit code 1."""
+    """The input was good and what it asked for ran, but failed: exit code 1, or the lost program's own."""
 
-    exit_code = 1
+    def __init__(self, what: str, why: str, mend: str = "", exit_code: int = 1) -> None:
+        super().__init__(what, why, mend)
+        self.exit_code = exit_code

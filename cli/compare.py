@@ -1,0 +1,126 @@
+"""`pillion compare PAIR`: the main job."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pillion.cli.arguments import Arguments, add_pair, here, positive, read_pair, writable_file
+from pillion.cli.signals import stop_on_signals
+from pillion.compare.comparison import Schedule, compare
+from pillion.compare.engines import process
+from pillion.compare.layouts import LAYOUTS
+from pillion.compare.report.document import document
+from pillion.compare.report.table import report
+from pillion.compare.stats import summarise
+from pillion.image.environ.conflicts import conflicts
+from pillion.image.orphans import no_child_left
+from pillion.image.pair import Pair
+from pillion.image.refusal import Refusal
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+QUICK = Schedule(rounds=2, rate=200.0, warmup_s=0.5, duration_s=1.5)
+PATH_ANNOTATION = "pillion.dev/load-path"
+STEPS = {"start": "starting", "load": "under load", "stop": "stopping"}
+
+
+def main(arguments: list[str]) -> int:
+    """Run, show, write; 0 when it ran, conflicts or not."""
+    parser = Arguments("compare", "Run the pair in every layout, measure each, and report.", "pillion compare pod.yaml")
+    add_pair(parser)
+    default = Schedule()
+    parser.add_argument("--layout", default=",".join(LAYOUTS), metavar="L[,L]", help="default: %(default)s")
+    parser.add_argument("--engine", default=process.NAME, choices=[process.NAME], help="default: %(default)s")
+    parser.add_argument("--quick", action="store_true", help="under 30 seconds: a look, not a measurement")
+    parser.add_argument("--json", type=writable_file, metavar="FILE", help="also write everything, raw rounds included")
+    parser.add_argument("--method", default=default.method, help="of the request that is sent (%(default)s)")
+    parser.add_argument("--path", help=f"of that request (the pod's annotation {PATH_ANNOTATION}, else its probe's)")
+    parser.add_argument("--rate", type=positive, metavar="N", help=f"requests per second ({default.rate:g})")
+    parser.add_argument("--duration", type=positive, metavar="S", help=f"seconds a round ({default.duration_s:g})")
+    parser.add_argument("--rounds", type=int, choices=range(1, 101), metavar="N", help=f"({default.rounds})")
+    parser.add_argument("--seed", type=int, default=0, help="of the order in which layouts take turns")
+    parser.add_argument("--ready-timeout", type=positive, default=default.ready_timeout_s, metavar="S")
+    parser.add_argument("--logs", action="store_true", help="show what the programs write, on stderr")
+    given = parser.parse_args(arguments)
+
+    pair = read_pair(given)
+    layouts = _layouts(given.layout)
+    base = QUICK if given.quick else default
+    schedule = base._replace(
+        rounds=given.rounds or base.rounds,
+        rate=given.rate or base.rate,
+        duration_s=given.duration or base.duration_s,
+        ready_timeout_s=given.ready_timeout,
+        method=given.method.upper(),
+        path=given.path or _load_path(pair),
+        seed=given.seed,
+    )
+    console = Console(highlight=False)
+    errors = Console(stderr=True, highlight=False)
+    for notice in pair.notices:
+        errors.print(f"note: {notice}", style="dim", markup=False)
+
+    with no_child_left(), stop_on_signals(), _progress(errors, len(layouts) * schedule.rounds) as progress:
+        task = progress.tasks[0].id
+
+        def step(turn: int, layout: str, what: str) -> None:
+            progress.update(task, description=f"round {turn + 1}: {layout} {STEPS[what]}", advance=what == "stop")
+            progress.refresh()
+
+        def line(program: str, _: str, text: str) -> None:
+            if given.logs:
+                errors.print(text if program == "shared" else f"{program:7} | {text}", markup=False)
+
+        samples = compare(pair, layouts, here(), schedule, step, line)
+
+    summaries = {layout: summarise(samples[layout]) for layout in layouts}
+    found = conflicts(pair)
+    console.print(report(pair, process.NAME, schedule, summaries, found, process.CANNOT_MEASURE))
+    if given.json:
+        everything = document(pair, process.NAME, schedule, samples, summaries, found, process.CANNOT_MEASURE)
+        _write(given.json, everything)
+        console.print(f"\nWritten: {given.json}", markup=False)
+    return 0
+
+
+def _layouts(text: str) -> list[str]:
+    layouts = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in layouts if name not in LAYOUTS]
+    if unknown or not layouts or len(set(layouts)) < len(layouts):
+        why = f"--layout {text} is not a list of different layouts of engine {process.NAME}"
+        raise Refusal("compare", why, f"choose from {','.join(LAYOUTS)}")
+    return layouts
+
+
+def _load_path(pair: Pair) -> str:
+    probe = pair.backend.readiness
+    return pair.annotations.get(PATH_ANNOTATION) or (probe.path if probe and probe.kind == "http" else "/")
+
+
+def _progress(console: Console, total: int) -> Progress:
+    # Refreshed by hand: a thread of its own would run while layouts are forked.
+    progress = Progress(
+        BarColumn(24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        auto_refresh=False,
+        transient=True,
+    )
+    progress.add_task("", total=total)
+    return progress
+
+
+def _write(path: Path, everything: dict[str, Any]) -> None:
+    """Beside, then renamed: never half a file."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(json.dumps(everything, indent=1) + "\n")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise Refusal(f"write {path}", error.strerror or str(error), "choose another file") from error

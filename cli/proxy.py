@@ -1,0 +1,37 @@
+"""`pillion proxy`: the sidecar alone in front of any URL."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from pillion.image.launch import RUN_DIRECTORY_VARIABLE
+from pillion.proxy.server import serve
+from pillion.proxy.settings import SettingError, read_settings
+
+
+def main(arguments: list[str]) -> int:
+    """Settings come from the environment; the two that everybody needs are options too."""
+    parser = argparse.ArgumentParser(
+        prog="pillion proxy",
+        description="Forward HTTP requests to one upstream. Every setting is an environment variable.",
+        epilog="example: pillion proxy --upstream http://127.0.0.1:8000 --listen 127.0.0.1:8080",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--upstream", metavar="URL", help="where requests go (UPSTREAM)")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where they come in (LISTEN)")
+    given = parser.parse_args(arguments)
+    environ = dict(os.environ)
+    for name in ("UPSTREAM", "LISTEN"):
+        if value := getattr(given, name.lower()):
+            environ.pop(f"PROXY__{name}", None)
+            environ[name] = value
+    try:
+        settings = read_settings(environ)
+    except SettingError as error:
+        print(f"pillion: {error}", file=sys.stderr)
+        return error.exit_code
+    serve(settings, Path(environ.get(RUN_DIRECTORY_VARIABLE) or tempfile.gettempdir()))

@@ -1,0 +1,96 @@
+"""`pillion run`: keep a pair up in the foreground, in one layout."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from pillion.cli.arguments import Arguments, add_pair, here, positive, read_pair
+from pillion.cli.signals import Stopped, stop_on_signals
+from pillion.compare.engines import process
+from pillion.compare.layouts import LAYOUTS, plan
+from pillion.compare.ready import wait_ready
+from pillion.image.enter import enter, own_entry
+from pillion.image.environ.names import Namespaces, near_miss
+from pillion.image.orphans import no_child_left
+from pillion.image.refusal import Failure, Refusal
+
+READY_TIMEOUT_S = 30.0
+LOOK_S = 0.1
+COLOURS = {"proxy": "\x1b[36m", "backend": "\x1b[32m", "pillion": "\x1b[35m"}
+PLAIN = "\x1b[0m"
+
+
+def main(arguments: list[str]) -> int:
+    """With a pair file only what it says is the environment; with a command, the caller's is the container's."""
+    before, separator, command = _divide(arguments)
+    parser = Arguments(
+        "run",
+        "Keep the pair up in one layout until Ctrl-C, SIGTERM or the end of one of its programs.",
+        "pillion run pod.yaml --layout shared\n         BACKEND__PORT=8000 pillion run -- gunicorn app:app",
+    )
+    add_pair(parser, optional=True)
+    parser.add_argument("--layout", default="shared", choices=LAYOUTS, help="default: %(default)s")
+    parser.add_argument("--engine", default=process.NAME, choices=[process.NAME], help="default: %(default)s")
+    parser.add_argument("--ready-timeout", type=positive, default=READY_TIMEOUT_S, metavar="S")
+    given = parser.parse_args(before)
+    if separator:
+        if given.pair or given.layout != "shared":
+            raise Refusal("run a command", "it goes without a pair file, in layout shared", "leave the others out")
+        return _run_command(command)
+    if not given.pair:
+        raise Refusal("run a pair", "neither a pair file nor a command is given", "pillion run PAIR, or -- CMD")
+    pair = read_pair(given)
+    planned = plan(pair, given.layout, here())
+    for notice in (*pair.notices, *planned.notices):
+        _say(f"note: {notice}")
+    what = f"run {pair.source}"
+    try:
+        with (
+            no_child_left(),
+            stop_on_signals(),
+            process.start(planned, what, _line, pair.grace_s) as running,
+        ):
+            ready_s = wait_ready(running, what, given.ready_timeout)
+            _say(f"{pair.name} is up in layout {given.layout} after {ready_s:.2f} s: http://127.0.0.1:{planned.port}")
+            while not (lost := running.lost()):
+                time.sleep(LOOK_S)
+            raise Failure(what, running.explain_loss(*lost), exit_code=lost[1])
+    except Stopped as stopped:
+        _say(f"stopped by {stopped}")
+        return 0
+
+
+def _divide(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
+    """What stands before `--`, whether there is one, and what stands behind."""
+    if "--" not in arguments:
+        return arguments, False, []
+    at = arguments.index("--")
+    return arguments[:at], True, arguments[at + 1 :]
+
+
+def _run_command(command: list[str]) -> int:
+    """The caller's environment is the container's. A Python backend's prints are seen at once unless it says other."""
+    for name in os.environ:
+        if miss := near_miss(name, Namespaces()):
+            raise Refusal(
+                "run a command", f"the prefix of {name} is almost a namespace", f"did you mean {miss.suggestion}?"
+            )
+    enter(command, {b"PYTHONUNBUFFERED": b"1", **os.environb}, own_entry(sys.argv[0]), _say)
+
+
+def _line(program: str, channel: str, text: str) -> None:
+    """One line of a program; those of `shared` carry their program's name already."""
+    if program == "shared":
+        name, bar, rest = text.partition(" | ")
+        program, text = (name.strip(), rest) if bar else ("pillion", text)
+    out = sys.stdout if channel == "stdout" else sys.stderr
+    label = f"{program:7} |"
+    if out.isatty():
+        label = f"{COLOURS.get(program, '')}{label}{PLAIN}"
+    print(f"{label} {text}", file=out, flush=True)
+
+
+def _say(message: str) -> None:
+    _line("pillion", "stderr", message)

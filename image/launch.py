@@ -1,0 +1,184 @@
+"""The launch record: everything with which a program is started, handed over in a memfd and never in a file.
+
+`pillion enter` writes one record a program at a descriptor above those that supervisord closes; `pillion exec NAME`
+reads its own and becomes the program.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from pillion.image.environ.names import encode
+from pillion.image.refusal import Failure, Refusal
+
+# supervisord closes descriptors below its `minfds` (64 in supervisord.conf) in each child.
+FIRST_DESCRIPTOR = 64
+DESCRIPTORS_VARIABLE = "PILLION_RECORDS"
+RUN_DIRECTORY_VARIABLE = "PILLION_RUN_DIR"
+# What a shell answers for a command that is not there, or is there and cannot be run (POSIX, 2.8.2).
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+_LIMITS = ("RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_CORE", "RLIMIT_STACK", "RLIMIT_AS")
+
+
+class LaunchRecord(NamedTuple):
+    """How to start one program.
+
+    `uid` and `gid` are numbers, or -1 to stay who we are; `rlimits` maps RLIMIT names to (soft, hard); `stop_signal` is
+    a number; `stop_s` is the program's share of the deadline, in seconds from its stop signal to its SIGKILL.
+    """
+
+    program: str
+    argv: tuple[str, ...]
+    environ: Mapping[str, str]
+    cwd: str = ""
+    uid: int = -1
+    gid: int = -1
+    groups: tuple[int, ...] = ()
+    umask: int = 0o022
+    rlimits: Mapping[str, tuple[int, int]] = {}
+    stop_signal: int = signal.SIGTERM
+    stop_s: float = 4.0
+
+    def to_bytes(self) -> bytes:
+        """JSON in ASCII; bytes that are not UTF-8 travel as escaped lone surrogates."""
+        return json.dumps(self._asdict()).encode("ascii")
+
+
+def from_bytes(data: bytes) -> LaunchRecord:
+    """The inverse of `LaunchRecord.to_bytes`."""
+    fields = json.loads(data)
+    fields["argv"], fields["groups"] = tuple(fields["argv"]), tuple(fields["groups"])
+    fields["rlimits"] = {name: tuple(pair) for name, pair in fields["rlimits"].items()}
+    return LaunchRecord(**fields)
+
+
+def current_limits() -> dict[str, tuple[int, int]]:
+    """The limits to give back to the programs: supervisord raises its own."""
+    return {name: resource.getrlimit(getattr(resource, name)) for name in _LIMITS}
+
+
+def hand_over(records: Sequence[LaunchRecord]) -> str:
+    """Put each record into a sealed memfd that survives exec; gives the text that names program and descriptor."""
+    return ",".join(
+        f"{record.program}={_memfd(FIRST_DESCRIPTOR + offset, record.to_bytes())}"
+        for offset, record in enumerate(records)
+    )
+
+
+def _memfd(descriptor: int, data: bytes) -> int:
+    import fcntl
+
+    made = os.memfd_create("pillion-launch", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+    with os.fdopen(os.dup(made), "wb") as file:
+        file.write(data)
+    seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+    fcntl.fcntl(made, fcntl.F_ADD_SEALS, seals)
+    os.dup2(made, descriptor, inheritable=True)
+    os.close(made)
+    return descriptor
+
+
+def read_descriptors(text: str) -> dict[str, int]:
+    """The inverse of what `hand_over` gives: program to descriptor. Raises Refusal."""
+    try:
+        return {program: int(digits) for program, _, digits in (part.partition("=") for part in text.split(","))}
+    except ValueError as error:
+        why = f"{DESCRIPTORS_VARIABLE} does not say where the launch records are"
+        raise Refusal("start a program", why, "start with pillion enter") from error
+
+
+def take(descriptor: int) -> LaunchRecord:
+    """Read a record. The descriptor's offset is shared with every other reader and so is not used."""
+    try:
+        return from_bytes(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+    except (OSError, ValueError, TypeError) as error:
+        raise Refusal(
+            "start a program", f"descriptor {descriptor} holds no launch record", "use pillion enter"
+        ) from error
+
+
+def become(record: LaunchRecord) -> NoReturn:
+    """Turn this process into the program, as the engine would have started it. Raises Failure if that cannot be."""
+    os.umask(record.umask)
+    for name, limits in record.rlimits.items():
+        _restore_limit(getattr(resource, name), limits)
+    # Python ignores these two, and what is ignored stays so across exec.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    if record.uid >= 0:
+        _change_user(record)
+    if record.cwd:
+        try:
+            os.chdir(record.cwd)
+        except OSError as error:
+            why = f"its working directory {record.cwd}: {error.strerror}"
+            raise Failure(f"start the {record.program}", why, "mend workingDir") from error
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    _exec(record)
+
+
+def _restore_limit(which: int, limits: tuple[int, int]) -> None:
+    try:
+        resource.setrlimit(which, limits)
+    except (OSError, ValueError):
+        # A hard limit that was lowered since cannot be raised without a capability: the program keeps the lower one.
+        return
+
+
+def _change_user(record: LaunchRecord) -> None:
+    try:
+        for descriptor in (1, 2):
+            # A program that reopens /dev/stdout must own it.
+            os.fchown(descriptor, record.uid, record.gid)
+        os.setgroups(record.groups)
+        os.setgid(record.gid)
+        os.setuid(record.uid)
+    except OSError as error:
+        why = f"uid {record.uid} cannot be taken ({error.strerror})"
+        raise Failure(
+            f"start the {record.program}", why, "grant CAP_SETUID and CAP_SETGID, or run as one uid"
+        ) from error
+
+
+def find_command(argv0: str, path: str, cwd: str = "") -> tuple[str, int]:
+    """Where exec would find a command: its file and 0, or what to say of it and the exit code for that.
+
+    A name with a slash is taken as it is, relative to `cwd`; any other is looked for along `path`.
+    """
+    if not argv0:
+        return "the command is empty", NOT_FOUND
+    if "/" in argv0:
+        candidates = [Path(cwd, argv0)]
+        absent = f"{argv0}: no such file"
+    else:
+        candidates = [Path(folder, argv0) for folder in path.split(":")]
+        absent = f"{argv0}: not found in PATH ({path})"
+    for candidate in candidates:
+        if candidate.is_file() and os.access(candidate, os.X_OK):
+            return str(candidate), 0
+    for candidate in candidates:
+        if candidate.is_dir():
+            return f"{candidate} is a directory", NOT_EXECUTABLE
+        if candidate.exists():
+            return f"{candidate} is not executable", NOT_EXECUTABLE
+    return absent, NOT_FOUND
+
+
+def _exec(record: LaunchRecord) -> NoReturn:
+    found, code = find_command(record.argv[0], record.environ.get("PATH", ""), "")
+    reason = found
+    if not code:
+        try:
+            os.execve(found, [os.fsencode(part) for part in record.argv], encode(record.environ))
+        except OSError as error:
+            code = NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
+            # ENOENT for a file that is there: its interpreter (#! or ELF) is not.
+            reason = f"{found}: {error.strerror}" + (" (its interpreter)" if error.errno == errno.ENOENT else "")
+    raise Failure(f"start the {record.program}", reason, "mend its command", exit_code=code)

@@ -1,0 +1,49 @@
+"""supervisord in this process, ending with the exit code that the plugin decided on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from pillion.image.launch import RUN_DIRECTORY_VARIABLE
+from pillion.image.orphans import adopt_orphans, end_children
+from pillion.image.refusal import Refusal
+from pillion.image.supervise.verdict import Verdict
+from supervisor.options import ServerOptions
+from supervisor.states import SupervisorStates
+from supervisor.supervisord import go
+
+CONFIGURATION = Path(__file__).parent.parent / "supervisord.conf"
+
+
+def supervise(configuration: Path = CONFIGURATION) -> int:
+    """Run supervisord until it ends; gives the exit code of the container.
+
+    SIGHUP starts both programs afresh, as it does in supervisord. Raises Refusal if the configuration cannot be read.
+    """
+    if RUN_DIRECTORY_VARIABLE not in os.environ:
+        raise Refusal("supervise the pair", "it was not started by `pillion enter`", "use pillion enter -- CMD")
+    adopt_orphans()
+    verdict = Verdict()
+    first = True
+    while True:
+        options = ServerOptions()
+        options.verdict = verdict
+        options.realize(["-c", str(configuration)])
+        options.first, options.test = first, False
+        go(options)
+        options.close_httpservers()
+        options.close_logger()
+        if options.mood != SupervisorStates.RESTARTING:
+            break
+        first = False
+    end_children()
+    _remove_run_directory(Path(os.environ[RUN_DIRECTORY_VARIABLE]))
+    return verdict.exit_code
+
+
+def _remove_run_directory(folder: Path) -> None:
+    """`pillion enter` made a directory of our own unless it was told one, or found /run/pillion."""
+    if folder.name.startswith("pillion-"):
+        shutil.rmtree(folder, ignore_errors=True)

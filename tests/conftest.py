@@ -1,0 +1,67 @@
+"""What every room's tests need: free ports, waiting on conditions, and looking at living processes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from pillion.compare.proc import descendants
+
+T = TypeVar("T")
+ENTRY = Path(sys.executable).parent / "pillion"
+ORDERS = Path(__file__).parent.parent / "examples" / "orders"
+
+
+def eventually(look: Callable[[], T], timeout_s: float = 20.0) -> T:
+    """What `look` gives as soon as that is true; it may raise OSError meanwhile. Fails after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    problem: Exception | None = None
+    while time.monotonic() < deadline:
+        try:
+            if found := look():
+                return found
+        except OSError as error:
+            problem = error
+        time.sleep(0.01)
+    raise AssertionError(f"not within {timeout_s} s ({problem})")
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environ_of(pid: int) -> dict[bytes, bytes]:
+    """What a process was started with, byte for byte."""
+    entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return dict(entry.split(b"=", 1) for entry in entries if entry)
+
+
+def argv_of(pid: int) -> list[str]:
+    """A process's command line; [] if it has gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections on the loopback port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """After the test, no process that it started lives."""
+    yield
+    eventually(lambda: descendants([os.getpid()]) == {os.getpid()})

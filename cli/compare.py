@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
 from pillion.cli.arguments import Arguments, add_pair, here, positive, read_pair, writable_file
 from pillion.cli.signals import stop_on_signals
 from pillion.compare.comparison import Schedule, compare
@@ -19,8 +22,6 @@ from pillion.image.environ.conflicts import conflicts
 from pillion.image.orphans import no_child_left
 from pillion.image.pair import Pair
 from pillion.image.refusal import Refusal
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 QUICK = Schedule(rounds=2, rate=200.0, warmup_s=0.5, duration_s=1.5)
 PATH_ANNOTATION = "pillion.dev/load-path"

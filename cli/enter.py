@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import NoReturn
 
-from pillion.image.enter import enter, own_entry
+from pillion.image.enter import enter, own_entry, started_with
 
 HELP = """usage: pillion enter -- CMD [ARG...]
 
@@ -21,4 +20,4 @@ def main(arguments: list[str]) -> NoReturn:
         print(HELP)
         sys.exit(0)
     command = arguments[1:] if arguments[:1] == ["--"] else arguments
-    enter(command, os.environb, own_entry(sys.argv[0]), lambda line: print(f"pillion: {line}", file=sys.stderr))
+    enter(command, started_with(), own_entry(sys.argv[0]), lambda line: print(f"pillion: {line}", file=sys.stderr))

@@ -7,6 +7,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+
 from pillion.cli.arguments import Arguments, add_pair, here, read_pair
 from pillion.compare.layouts import Place, plan
 from pillion.image.enter import account
@@ -15,8 +18,6 @@ from pillion.image.environ.names import Namespaces, address, decode
 from pillion.image.environ.split import Facts, Split, split
 from pillion.image.pair import RECORD_VARIABLE, Pair, PairRecord, read_record
 from pillion.image.refusal import Refusal
-from rich.console import Console
-from rich.text import Text
 
 HELP = """usage: pillion env explain NAME [PAIR]
 

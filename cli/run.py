@@ -11,7 +11,7 @@ from pillion.cli.signals import Stopped, stop_on_signals
 from pillion.compare.engines import process
 from pillion.compare.layouts import LAYOUTS, plan
 from pillion.compare.ready import wait_ready
-from pillion.image.enter import enter, own_entry
+from pillion.image.enter import enter, own_entry, started_with
 from pillion.image.environ.names import Namespaces, near_miss
 from pillion.image.orphans import no_child_left
 from pillion.image.refusal import Failure, Refusal
@@ -77,7 +77,7 @@ def _run_command(command: list[str]) -> int:
             raise Refusal(
                 "run a command", f"the prefix of {name} is almost a namespace", f"did you mean {miss.suggestion}?"
             )
-    enter(command, {b"PYTHONUNBUFFERED": b"1", **os.environb}, own_entry(sys.argv[0]), _say)
+    enter(command, {b"PYTHONUNBUFFERED": b"1", **started_with()}, own_entry(sys.argv[0]), _say)
 
 
 def _line(program: str, channel: str, text: str) -> None:

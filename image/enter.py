@@ -174,6 +174,20 @@ def choose_run_directory(asked: str) -> Path:
     raise Refusal("start the pair", why, f"mount a tmpfs at /run/pillion, or set {RUN_DIRECTORY_VARIABLE}")
 
 
+def started_with() -> dict[bytes, bytes]:
+    """The environment this process was given. `os.environb` may hold more: Python adds LC_CTYPE itself (PEP 538)."""
+    try:
+        block = Path("/proc/self/environ").read_bytes()
+    except OSError:
+        return dict(os.environb)
+    environ: dict[bytes, bytes] = {}
+    for entry in block.split(b"\0"):
+        name, equals, value = entry.partition(b"=")
+        if equals:
+            environ.setdefault(name, value)
+    return environ
+
+
 def own_entry(argv0: str) -> Path:
     """The `pillion` executable that this process was started through, else the one beside its interpreter."""
     started = Path(argv0)

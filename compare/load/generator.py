@@ -114,7 +114,6 @@ class Generator:
         due, outcome, timeout, count = self._due, self._record.outcome, self._timeout, len(self._due)
         upcoming = oldest = 0  # the next request to send, the oldest that is not finished
         while self._finished < count:
-            self._refill()
             now = _clock() - self._start
             while upcoming < count and due[upcoming] <= now:
                 self._dispatch(upcoming)
@@ -142,6 +141,7 @@ class Generator:
                     return
         for descriptor, event in events:
             self._ready(self._connections[descriptor], event)
+        self._refill()
 
     def _dispatch(self, request: int) -> None:
         self._record.lag[request] = _clock() - self._start - self._due[request]
@@ -266,6 +266,7 @@ class Generator:
         for connection in self._connections.values():
             if connection.request == request:
                 self._finish(connection, TIMEOUT, 0)
+                self._refill()
                 return
         self._queue.remove(request)
         self._settle(request, TIMEOUT)

@@ -65,6 +65,8 @@ class ResponseReader:
     def on_headers_complete(self) -> None:
         assert self._parser is not None
         self.status = self._parser.get_status_code()
+        if self.status < 100:  # three digits are all that the parser asks for
+            raise MalformedResponse
         if self.status >= 200:
             self._in_content = True
             if self._head_only:

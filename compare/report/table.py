@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from pillion.compare.comparison import Schedule
-from pillion.compare.stats import Spread, Summary
-from pillion.image.environ.conflicts import Conflict
-from pillion.image.pair import Pair
 from rich import box
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from pillion.compare.comparison import Schedule
+from pillion.compare.stats import Spread, Summary
+from pillion.image.environ.conflicts import Conflict
+from pillion.image.pair import Pair
 
 # Below this many requests beyond the percentile, it is rather one request's luck than a property of the layout.
 FEW_BEYOND = 10

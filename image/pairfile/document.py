@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from pillion.image.refusal import Refusal
 
 MAX_BYTES = 1 << 20  # a Kubernetes object cannot be larger
@@ -20,9 +21,9 @@ def read_documents(path: Path, what: str) -> list[Any]:
     Duplicate keys, unknown tags, and aliases that multiply are refused. Errors never quote the file: it holds secrets.
     """
     text = read_text(path, what)
-    loader = _Loader(text)
     documents = []
     try:
+        loader = _Loader(text)
         while loader.check_node():
             documents.append(_Builder(what).document(loader.get_node()))
     except yaml.MarkedYAMLError as error:
@@ -174,4 +175,5 @@ def _where(error: yaml.MarkedYAMLError) -> str:
 def _problem(error: yaml.MarkedYAMLError) -> str:
     """The parser's complaint up to the first word of the file that it quotes: `*word` may be an unquoted password."""
     problem = error.problem or "syntax error"
-    return re.sub(r"""\s*\(?(["'])(?!<)(?!\\?.\1).*""", "", problem, flags=re.DOTALL)
+    harmless = re.match(r"""(?:[^'"]|'<[^'>]*>'|'\\?.')*""", problem)
+    return harmless[0].rstrip() if harmless else ""

@@ -142,7 +142,7 @@ def _pair(workload: _Workload, objects: Sequence[Field], backend: Container, pro
 
 
 def _container(field: Field, spec: Field, facts: PodFacts) -> Container:
-    _refuse_near_misses(field)
+    _check_names(field)
     env, env_fields = read_environment(field, facts)
     ports, named = read_ports(field)
     written = raw_environment(field)
@@ -185,9 +185,12 @@ def _texts(mapping: Field) -> dict[str, str]:
     return {name: field.text() for name, field in mapping.fields().items()}
 
 
-def _refuse_near_misses(container: Field) -> None:
-    """Refuses a misspelt field; one that is merely unknown may be of a later Kubernetes."""
+def _check_names(container: Field) -> None:
+    """Refuses a misspelt field; one that is merely unknown may be of a later Kubernetes, and is a notice."""
     for name, field in container.fields().items():
+        if name in _CONTAINER_FIELDS:
+            continue
         close = difflib.get_close_matches(name, _CONTAINER_FIELDS, n=1, cutoff=0.8)
-        if name not in _CONTAINER_FIELDS and close:
+        if close:
             raise field.refuse("is no field of a container", f"did you mean {close[0]}?")
+        field.notice("is not known here and not used")

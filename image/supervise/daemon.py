@@ -6,13 +6,14 @@ import os
 import shutil
 from pathlib import Path
 
+from supervisor.options import ServerOptions
+from supervisor.states import SupervisorStates
+from supervisor.supervisord import go
+
 from pillion.image.launch import RUN_DIRECTORY_VARIABLE
 from pillion.image.orphans import adopt_orphans, end_children
 from pillion.image.refusal import Refusal
 from pillion.image.supervise.verdict import Verdict
-from supervisor.options import ServerOptions
-from supervisor.states import SupervisorStates
-from supervisor.supervisord import go
 
 CONFIGURATION = Path(__file__).parent.parent / "supervisord.conf"
 

@@ -10,12 +10,13 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from pillion.image.launch import DESCRIPTORS_VARIABLE, read_descriptors, take
-from pillion.image.supervise.lines import Lines
-from pillion.image.supervise.verdict import Verdict
 from supervisor import events
 from supervisor.loggers import Handler, LevelsByName
 from supervisor.states import SupervisorStates
+
+from pillion.image.launch import DESCRIPTORS_VARIABLE, read_descriptors, take
+from pillion.image.supervise.lines import Lines
+from pillion.image.supervise.verdict import Verdict
 
 STDOUT, STDERR = 1, 2
 

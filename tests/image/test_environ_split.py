@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pillion.image.environ.finding import refusing
 from pillion.image.environ.names import Namespaces, near_miss
 from pillion.image.environ.split import DEFAULT_PATH, Facts, Identity, Split, fingerprint, split

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from pillion.image.pair import Pair, Probe
 from pillion.image.pairfile import load_pair
 from pillion.image.refusal import Refusal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pillion.image.pair import Container
 from pillion.image.pairfile import is_pillion_proxy
 from pillion.image.pairfile.roles import choose

@@ -6,6 +6,7 @@ Imports as little as it can: in a container this stands before every start of bo
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 
 from pillion.image.refusal import Refusal
@@ -19,7 +20,7 @@ COMMANDS = {
     "exec": "in the container: become one program of the pair",
 }
 INTERNAL = ("supervise",)
-INTERRUPTED = 130
+SIGNALLED = 128
 
 
 def usage() -> str:
@@ -34,7 +35,7 @@ def usage() -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; gives its exit code: 0 done, 1 it ran and failed, 2 bad input."""
+    """Run one command; gives its exit code: 0 done, 1 it ran and failed, 2 bad input, 128 + signal."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
@@ -53,9 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
     except Refusal as refusal:
         print(f"pillion: {refusal}", file=sys.stderr)
         return refusal.exit_code
-    except KeyboardInterrupt:
-        print("pillion: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        number = int(getattr(interrupt, "number", signal.SIGINT))
+        print(f"pillion: stopped by {signal.Signals(number).name}", file=sys.stderr)
+        return SIGNALLED + number
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("pillion"):
             raise

@@ -7,13 +7,14 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 from pillion.image.launch import RUN_DIRECTORY_VARIABLE
 from pillion.proxy.server import serve
 from pillion.proxy.settings import SettingError, read_settings
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> NoReturn:
     """Settings come from the environment; the two that everybody needs are options too."""
     parser = argparse.ArgumentParser(
         prog="pillion proxy",
@@ -33,5 +34,5 @@ def main(arguments: list[str]) -> int:
         settings = read_settings(environ)
     except SettingError as error:
         print(f"pillion: {error}", file=sys.stderr)
-        return error.exit_code
+        sys.exit(error.exit_code)
     serve(settings, Path(environ.get(RUN_DIRECTORY_VARIABLE) or tempfile.gettempdir()))

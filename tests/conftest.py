@@ -8,14 +8,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
+import yaml
 
 from pillion.compare.proc import descendants
+from pillion.image.orphans import adopt_orphans
 
 T = TypeVar("T")
 ENTRY = Path(sys.executable).parent / "pillion"
+BACKEND = Path(__file__).parent / "programs" / "backend.py"
 ORDERS = Path(__file__).parent.parent / "examples" / "orders"
 
 
@@ -62,6 +65,49 @@ def listens(port: int) -> bool:
 
 @pytest.fixture
 def nothing_left() -> Iterator[None]:
-    """After the test, no process that it started lives."""
+    """After the test, no process that it started lives; those that lost their parent come to us and are seen too."""
+    adopt_orphans()
     yield
-    eventually(lambda: descendants([os.getpid()]) == {os.getpid()})
+    eventually(lambda: not any(argv_of(pid) for pid in descendants([os.getpid()]) - {os.getpid()}), 5.0)
+
+
+class PairFile:
+    """A pod.yaml of a test: the test backend on a free port and Pillion's proxy on another."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "pod.yaml"
+        self.front, self.inner = free_port(), free_port()
+        self.backend: dict[str, Any] = {
+            "name": "backend",
+            "command": [sys.executable, str(BACKEND)],
+            "env": [{"name": "PORT", "value": str(self.inner)}, {"name": "LOG_LEVEL", "value": "loud"}],
+            "ports": [{"containerPort": self.inner}],
+            "readinessProbe": {"httpGet": {"path": "/ready", "port": self.inner}},
+        }
+        self.proxy: dict[str, Any] = {
+            "name": "proxy",
+            "image": "pillion/sidecar",
+            "env": [
+                {"name": "PORT", "value": str(self.front)},
+                {"name": "UPSTREAM", "value": f"http://127.0.0.1:{self.inner}"},
+                {"name": "LOG_LEVEL", "value": "warning"},
+            ],
+            "ports": [{"containerPort": self.front}],
+        }
+
+    def write(self) -> Path:
+        """The file as it now stands."""
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "tested"},
+            "spec": {"containers": [self.backend, self.proxy], "terminationGracePeriodSeconds": 5},
+        }
+        self.path.write_text(yaml.safe_dump(pod))
+        return self.path
+
+
+@pytest.fixture
+def pair_file(tmp_path: Path) -> PairFile:
+    """A pair of a test's own, to be changed before it is written."""
+    return PairFile(tmp_path)

@@ -62,16 +62,17 @@ class Store:
         with Path(f"{path}.lock").open("w") as lock:
             # Switching a new database to WAL fails at once, not after the busy timeout, while another worker does it.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._query("PRAGMA journal_mode = WAL")
-            self._query("CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, item TEXT, quantity INTEGER)")
+            self._execute("PRAGMA journal_mode = WAL")
+            self._execute("CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, item TEXT, quantity INTEGER)")
             for order in ((1, "coffee", 2), (2, "tea", 1), (3, "cake", 4)):
-                self._query("INSERT OR IGNORE INTO orders VALUES (?, ?, ?)", *order)
+                self._execute("INSERT OR IGNORE INTO orders VALUES (?, ?, ?)", *order)
         # A connection must not be carried over a fork (gunicorn --preload).
         self._local.connection.close()
         del self._local.connection
 
     def create(self, item: str, quantity: int) -> dict[str, Any]:
-        return self._query("INSERT INTO orders (item, quantity) VALUES (?, ?) RETURNING *", item, quantity)[0]
+        number = self._execute("INSERT INTO orders (item, quantity) VALUES (?, ?)", item, quantity).lastrowid
+        return {"id": number, "item": item, "quantity": quantity}
 
     def latest(self, limit: int) -> list[dict[str, Any]]:
         return self._query("SELECT * FROM orders ORDER BY id DESC LIMIT ?", limit)
@@ -80,10 +81,14 @@ class Store:
         return next(iter(self._query("SELECT * FROM orders WHERE id = ?", number)), None)
 
     def _query(self, sql: str, *values: object) -> list[dict[str, Any]]:
+        return [dict(row) for row in self._execute(sql, *values)]
+
+    def _execute(self, sql: str, *values: object) -> sqlite3.Cursor:
         if not hasattr(self._local, "connection"):
             self._local.connection = sqlite3.connect(self._path, timeout=5, isolation_level=None)
             self._local.connection.row_factory = sqlite3.Row
-        return [dict(row) for row in self._local.connection.execute(sql, values)]
+        cursor: sqlite3.Cursor = self._local.connection.execute(sql, values)
+        return cursor
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
@@ -91,7 +96,6 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     environ = dict(os.environ if environ is None else environ)
     settings = Settings.read(environ)
     store = Store(settings.database)
-    session = requests.Session()
     app = Flask("orders")
     app.config["MAX_CONTENT_LENGTH"] = 16 * 1024 * 1024
     logging.basicConfig(format="%(levelname)s %(name)s %(message)s")
@@ -175,7 +179,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         item, quantity = request.args.get("item", "coffee"), number_from_query("quantity", 1, 1, 1000)
         passed_on = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
         try:
-            answer = session.get(settings.quotes_url, params={"item": item}, headers=passed_on, timeout=2)
+            answer = requests.get(settings.quotes_url, params={"item": item}, headers=passed_on, timeout=2)
             answer.raise_for_status()
             cents = int(answer.json()["cents"])
         except (requests.RequestException, KeyError, TypeError, ValueError) as error:

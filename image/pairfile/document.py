@@ -60,12 +60,14 @@ def read_text(path: Path, what: str) -> str:
 class _Loader(yaml.BaseLoader):
     """Resolves plain scalars as Go's YAML does, which kubectl and Compose use: no timestamps and no base 60."""
 
-    depth = 0
+    depth = count = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self.depth += 1
-        if self.depth > MAX_DEPTH:
-            problem = f"nested deeper than {MAX_DEPTH} levels"
+        self.count += 1
+        if self.depth > MAX_DEPTH or self.count > MAX_VALUES:
+            deep = self.depth > MAX_DEPTH
+            problem = f"nested deeper than {MAX_DEPTH} levels" if deep else f"more than {MAX_VALUES} values"
             raise yaml.composer.ComposerError(problem=problem, problem_mark=self.get_mark())
         node = super().compose_node(parent, index)
         self.depth -= 1

@@ -186,4 +186,5 @@ def _user(field: Field) -> tuple[int | None, int | None]:
     if match is None:
         field.notice("names a user, which only the image's own /etc/passwd can resolve; not applied")
         return None, None
-    return int(match[1]), int(match[2]) if match[2] else None
+    uid, gid = (field.holding(int(part)).integer(0, 2**31 - 1) if part else None for part in match.groups())
+    return uid, gid

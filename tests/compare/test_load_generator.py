@@ -47,9 +47,9 @@ class ScriptedServer:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         turn = 0
         with suppress(OSError), connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while request := _read_request(connection):
                 with self._lock:
                     number = len(self.requests)
@@ -343,9 +343,9 @@ def test_answer_before_the_end_of_the_body_is_taken(serve: Serve) -> None:
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
+                refused.append(connection)
                 connection.recv(1000)
                 connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                refused.append(connection)
 
     refused: list[socket.socket] = []
     threading.Thread(target=refuse, daemon=True).start()

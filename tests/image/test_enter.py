@@ -17,9 +17,8 @@ import requests
 from pillion.compare.proc import descendants
 from pillion.image.environ.split import DEFAULT_PATH
 from pillion.image.pair import PairRecord, ProgramRecord
-from tests.conftest import ENTRY, argv_of, environ_of, eventually, free_port, listens
+from tests.conftest import BACKEND, ENTRY, argv_of, environ_of, eventually, free_port, listens
 
-BACKEND = str(Path(__file__).parent.parent / "programs" / "backend.py")
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
@@ -71,7 +70,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started: list[Container] = []
 
     def run(*arguments: str, environ: dict[bytes, bytes] | None = None) -> Container:
-        container = Container([sys.executable, BACKEND, *arguments], tmp_path / "run", environ or {})
+        container = Container([sys.executable, str(BACKEND), *arguments], tmp_path / "run", environ or {})
         started.append(container)
         return container
 
@@ -111,7 +110,7 @@ def test_each_process_holds_exactly_what_the_policy_says(start: Start, tmp_path:
         b"USER": pwd.getpwuid(os.getuid()).pw_name.encode(),
         b"DRAIN_TIMEOUT": b"4.59",
     }
-    assert environ_of(container.pid(BACKEND)) == {
+    assert environ_of(container.pid(str(BACKEND))) == {
         b"PATH": DEFAULT_PATH.encode(),
         b"HOME": home,
         b"USER": b"somebody",
@@ -145,10 +144,10 @@ def test_odd_values_arrive_byte_for_byte(start: Start) -> None:
     bare = {b"BARE_" + name: value for name, value in ODD.items()}
     container = start(environ={**prefixed, **bare})
     container.ready()
-    for words in (("proxy",), (BACKEND,)):
+    for words in (("proxy",), (str(BACKEND),)):
         seen = environ_of(container.pid(*words))
         assert {name: seen.get(name) for name in ODD} == ODD
-    seen = environ_of(container.pid(BACKEND))
+    seen = environ_of(container.pid(str(BACKEND)))
     assert {name: seen.get(name) for name in bare} == bare
 
 
@@ -202,7 +201,7 @@ def test_a_lost_backend_ends_the_container_with_its_code(
 def test_a_proxy_that_cannot_bind_ends_the_container(start: Start) -> None:
     """With its own code and its own reason in the log."""
     taken = subprocess.Popen(
-        [sys.executable, BACKEND], env={"PORT": str(port := free_port())}, stdout=subprocess.DEVNULL
+        [sys.executable, str(BACKEND)], env={"PORT": str(port := free_port())}, stdout=subprocess.DEVNULL
     )
     try:
         eventually(lambda: listens(port))

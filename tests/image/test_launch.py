@@ -38,6 +38,7 @@ def become(record: LaunchRecord) -> subprocess.CompletedProcess[bytes]:
         input=record.to_bytes(),
         capture_output=True,
         timeout=30,
+        check=False,
         # As under supervisord: the signals that enter holds are still blocked.
         preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP}),  # type: ignore[arg-type,return-value]
     )

@@ -1,4 +1,4 @@
-"""A backend for tests: answers every GET on PORT (default 8000) and says how it was stopped.
+"""A backend for tests: answers every GET on PORT (default 8000), 404 for /missing, and says how it was stopped.
 
 `exit CODE` ends at once with that code, `kill` by SIGKILL; `orphan` leaves a process in a session of its own behind;
 `deaf` ignores SIGTERM; `late SECONDS` begins to listen only then.
@@ -16,13 +16,13 @@ import time
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """200 for everything."""
+    """200 for everything but /missing."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         body = f"pid {os.getpid()}\n".encode()
-        self.send_response(200)
+        self.send_response(404 if self.path == "/missing" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -1,0 +1,136 @@
+"""`pillion run`: a pair in the foreground, in each layout, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from pillion.compare.proc import descendants
+from tests.conftest import BACKEND, ENTRY, PairFile, argv_of, environ_of, eventually, free_port, listens
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+Run = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """Starts `pillion run ARGUMENTS`, and ends it if the test did not."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str | Path, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        command = [ENTRY, "run", *arguments]
+        process = subprocess.Popen(
+            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+def answered(port: int) -> bool:
+    """Whether a GET on this port of loopback gets its 200."""
+    return requests.get(f"http://127.0.0.1:{port}/", timeout=5).status_code == 200
+
+
+def programs(root: int) -> dict[str, int]:
+    """The oldest process of each program below `root`."""
+    family = [(pid, argv_of(pid)) for pid in sorted(descendants([root]))]
+    return {
+        "backend": next(pid for pid, argv in family if str(BACKEND) in argv),
+        "proxy": next(pid for pid, argv in family if argv[1:] and argv[-1] == "proxy"),
+    }
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("layout", ["direct", "shared", "separate"])
+def test_a_layout_comes_up_and_is_stopped(run: Run, pair_file: PairFile, layout: str, number: int) -> None:
+    """Ctrl-C and SIGTERM: exit code 0, no process left, every port free again."""
+    process = run(pair_file.write(), "--layout", layout)
+    front = pair_file.inner if layout == "direct" else pair_file.front
+    eventually(lambda: answered(front))
+    assert layout != "direct" or not listens(pair_file.front)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert not listens(pair_file.front) and not listens(pair_file.inner)
+    assert "Traceback" not in errors
+
+
+def test_both_programs_logs_are_told_apart(run: Run, pair_file: PairFile) -> None:
+    """Each line begins with its program's name, stdout and stderr apart."""
+    process = run(pair_file.write(), "--layout", "separate")
+    eventually(lambda: answered(pair_file.front))
+    process.terminate()
+    out, errors = process.communicate(timeout=20)
+    assert "backend | stopped by 15, proxy gone" in out
+    assert {line.split(" | ")[0].strip() for line in (out + errors).splitlines()} <= {"backend", "proxy", "pillion"}
+
+
+def test_programs_see_the_same_in_one_container_as_in_two(run: Run, pair_file: PairFile) -> None:
+    """What the file gives each, nothing of the caller's; in `shared` the proxy also learns what its pod would say."""
+    pair_file.backend["env"].append({"name": "ODD", "value": "%(x)s $(PORT) 'q' \"d\" \\ ; \n"})
+    seen: dict[str, dict[str, dict[bytes, bytes]]] = {}
+    for layout in ("separate", "shared"):
+        process = run(pair_file.write(), "--layout", layout, env={**os.environ, "CALLER": "x"})
+        eventually(lambda: answered(pair_file.front))
+        seen[layout] = {name: environ_of(pid) for name, pid in programs(process.pid).items()}
+        process.terminate()
+        process.communicate(timeout=20)
+    assert seen["shared"]["backend"] == seen["separate"]["backend"]
+    expected = f"%(x)s {pair_file.inner} 'q' \"d\" \\ ; \n"
+    assert seen["shared"]["backend"][b"ODD"] == expected.encode()
+    assert b"CALLER" not in {**seen["shared"]["backend"], **seen["separate"]["proxy"]}
+    more = seen["shared"]["proxy"].items() - seen["separate"]["proxy"].items()
+    assert {name for name, _ in more} == {b"READY_PATH", b"DRAIN_TIMEOUT"}
+    assert seen["separate"]["proxy"].items() <= seen["shared"]["proxy"].items()
+
+
+def test_a_command_needs_no_file(run: Run) -> None:
+    """The caller's environment is the container's, and a plain print is seen at once."""
+    front, inner = free_port(), free_port()
+    code = (
+        "import http.server as h, os\nprint('hello from', os.environ['NAME'])\n"
+        "h.test(h.SimpleHTTPRequestHandler, h.ThreadingHTTPServer, port=int(os.environ['PORT']), bind='127.0.0.1')"
+    )
+    env = {**os.environ, "PROXY__LISTEN": f"127.0.0.1:{front}", "BACKEND__PORT": str(inner), "NAME": "them"}
+    env.pop("PYTHONUNBUFFERED", None)
+    process = run("--", "python3", "-c", code, env=env)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "backend | hello from them\n"
+    eventually(lambda: answered(front))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_a_program_that_ends_by_itself_ends_the_run_with_its_code(run: Run, pair_file: PairFile) -> None:
+    """And the other program is stopped."""
+    process = run(pair_file.write(), "--layout", "separate")
+    eventually(lambda: answered(pair_file.front))
+    os.kill(programs(process.pid)["backend"], signal.SIGKILL)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 137 and "the backend ended with 137" in errors
+    assert not listens(pair_file.front)
+
+
+def test_nothing_survives_a_run_that_is_killed(run: Run, pair_file: PairFile) -> None:
+    """SIGKILL gives it no chance to stop anything: its programs notice by themselves."""
+    process = run(pair_file.write(), "--layout", "shared")
+    eventually(lambda: answered(pair_file.front))
+    family = descendants([process.pid])
+    process.kill()
+    process.communicate(timeout=20)
+    eventually(lambda: not any(argv_of(pid) for pid in family))
+    assert not listens(pair_file.front) and not listens(pair_file.inner)

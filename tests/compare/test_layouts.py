@@ -1,0 +1,105 @@
+"""From a pair and a layout to processes: a pure function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pillion.compare.layouts import LAYOUTS, Place, Plan, plan
+from pillion.image.enter import prepare
+from pillion.image.pair import RECORD_VARIABLE, Container, Pair, Probe, read_record
+from pillion.image.refusal import Refusal
+
+PLACE = Place(Path("/venv/bin/pillion"), "/venv/bin:/usr/bin:/bin", "/home/me")
+BACKEND = Container(
+    name="api",
+    field="spec.containers[0]",
+    command=("sh", "-c"),
+    args=("serve",),
+    env={"PORT": "8000", "MODE": "x"},
+    ports=(8000,),
+    stop_signal="SIGQUIT",
+    readiness=Probe("http", 8000, "/ok"),
+)
+PROXY = Container(
+    name="proxy",
+    field="spec.containers[1]",
+    image="pillion/sidecar",
+    env={"UPSTREAM": "http://api:8000", "PROXY__LOG_LEVEL": "debug", "MODE": "y"},
+    ports=(8080,),
+)
+PAIR = Pair("orders", "compose.yaml", Path("/"), BACKEND, PROXY, grace_s=10)
+
+
+def laid_out(layout: str, pair: Pair = PAIR) -> Plan:
+    """The plan of a layout."""
+    return plan(pair, layout, PLACE)
+
+
+def test_direct_is_the_backend_alone() -> None:
+    """Clients come in at its own port."""
+    found = laid_out("direct")
+    (backend,) = found.processes
+    assert backend.argv == ("sh", "-c", "serve") and found.port == 8000 and found.ready_path == "/ok"
+    assert backend.environ == {"PATH": PLACE.path, "HOME": "/home/me", "PORT": "8000", "MODE": "x"}
+
+
+def test_separate_gives_each_its_own() -> None:
+    """An upstream named by service is loopback here, and that is reported."""
+    found = laid_out("separate")
+    backend, proxy = found.processes
+    assert proxy.argv == ("/venv/bin/pillion", "proxy") and found.port == 8080
+    assert proxy.environ["UPSTREAM"] == "http://127.0.0.1:8000" and proxy.environ["MODE"] == "y"
+    assert backend.environ["MODE"] == "x" and found.ports.keys() == {8000, 8080}
+    assert len(found.notices) == 1 and "api" in found.notices[0]
+
+
+def test_shared_tells_the_two_apart_by_namespaces() -> None:
+    """One process, one environment, the pair record in it; what a program has alone is there with its prefix."""
+    (shared,) = laid_out("shared").processes
+    assert shared.argv == ("/venv/bin/pillion", "enter", "--", "sh", "-c", "serve")
+    assert shared.environ["BACKEND__MODE"] == "x" and shared.environ["PROXY__MODE"] == "y"
+    assert shared.environ["PROXY__LOG_LEVEL"] == "debug"
+    record = read_record(shared.environ[RECORD_VARIABLE])
+    assert record.backend.stop_signal == "SIGQUIT" and record.backend.ready_path == "/ok"
+    assert record.deadline_s == 8.5
+
+
+def test_what_shared_hands_over_is_what_separate_starts_with() -> None:
+    """The same argv, environment and directory for the backend, through the split."""
+    backend, proxy = laid_out("separate").processes
+    (shared,) = laid_out("shared").processes
+    environ = {**shared.environ, "HOME": "/home/me"}
+    records, findings = prepare(shared.argv[3:], environ, read_record(environ[RECORD_VARIABLE]), PLACE.entry)
+    by_name = {record.program: record for record in records}
+    assert findings == ()
+    for process in (backend, proxy):
+        record = by_name[process.name]
+        # PATH and HOME are computed from the test's own account; a sidecar alone takes names with and without prefix.
+        given = {n.removeprefix("PROXY__"): v for n, v in process.environ.items() if n not in ("PATH", "HOME")}
+        assert record.argv == process.argv and record.cwd == str(process.cwd)
+        assert given.items() <= record.environ.items()
+
+
+@pytest.mark.parametrize("layout", ["embedded", "remote", ""])
+def test_a_layout_that_there_is_not_is_refused(layout: str) -> None:
+    """With those that there are."""
+    with pytest.raises(Refusal, match=", ".join(LAYOUTS)):
+        laid_out(layout)
+
+
+def test_a_foreign_proxy_runs_separately_only() -> None:
+    """It is started with its own command; without one this engine has nothing to start."""
+    foreign = PAIR._replace(proxy=PROXY._replace(image="envoyproxy/envoy", command=("envoy",), args=("-c", "x")))
+    assert laid_out("separate", foreign).processes[1].argv == ("envoy", "-c", "x")
+    with pytest.raises(Refusal, match=r"is not Pillion's proxy"):
+        laid_out("shared", foreign)
+    with pytest.raises(Refusal, match=r"spec.containers\[1\]"):
+        laid_out("separate", foreign._replace(proxy=foreign.proxy._replace(command=())))
+
+
+def test_a_short_grace_shortens_the_deadline() -> None:
+    """Our own last word comes before the platform's."""
+    (shared,) = laid_out("shared", PAIR._replace(grace_s=4)).processes
+    assert read_record(shared.environ[RECORD_VARIABLE]).deadline_s == 2.5

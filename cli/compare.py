@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pillion.cli.arguments import Arguments, add_pair, here, positive, read_pair, writable_file
 from pillion.cli.signals import stop_on_signals
-from pillion.compare.comparison import Schedule, compare
+from pillion.compare.comparison import Schedule, compare, share_out
 from pillion.compare.engines import process
 from pillion.compare.layouts import LAYOUTS
 from pillion.compare.report.document import document
@@ -59,6 +59,7 @@ def main(arguments: list[str]) -> int:
         path=given.path or _load_path(pair),
         seed=given.seed,
     )
+    processors = share_out(os.sched_getaffinity(0))
     console = Console(highlight=False)
     errors = Console(stderr=True, highlight=False)
     for notice in pair.notices:
@@ -75,13 +76,15 @@ def main(arguments: list[str]) -> int:
             if given.logs:
                 errors.print(text if program == "shared" else f"{program:7} | {text}", markup=False)
 
-        samples = compare(pair, layouts, here(), schedule, step, line)
+        samples = compare(pair, layouts, here(), schedule, processors, step, line)
 
     summaries = {layout: summarise(samples[layout]) for layout in layouts}
     found = conflicts(pair)
-    console.print(report(pair, process.NAME, schedule, summaries, found, process.CANNOT_MEASURE))
+    console.print(report(pair, process.NAME, schedule, processors, summaries, found, process.CANNOT_MEASURE))
     if given.json:
-        everything = document(pair, process.NAME, schedule, samples, summaries, found, process.CANNOT_MEASURE)
+        everything = document(
+            pair, process.NAME, schedule, processors, samples, summaries, found, process.CANNOT_MEASURE
+        )
         _write(given.json, everything)
         console.print(f"\nWritten: {given.json}", markup=False)
     return 0

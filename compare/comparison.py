@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -31,6 +31,23 @@ class Schedule(NamedTuple):
     seed: int = 0
 
 
+class Processors(NamedTuple):
+    """Who may run where: the load generator and the programs kept apart, empty for "anywhere".
+
+    Whether client and server share a processor moves the median by more than a sidecar does, and left alone the
+    scheduler decides it anew for every run.
+    """
+
+    programs: tuple[int, ...] = ()
+    generator: tuple[int, ...] = ()
+
+
+def share_out(allowed: Collection[int]) -> Processors:
+    """One processor for the generator and the others for the programs, where there are two or more."""
+    *programs, generator = sorted(allowed)
+    return Processors(tuple(programs), (generator,)) if programs else Processors()
+
+
 class Sample(NamedTuple):
     """One layout in one round. Memory is PSS in bytes right after the load; `cpu_s_per_1000` is per 1,000 requests."""
 
@@ -46,7 +63,13 @@ Progress = Callable[[int, str, str], None]
 
 
 def compare(
-    pair: Pair, layouts: Sequence[str], place: Place, schedule: Schedule, progress: Progress, sink: LineSink
+    pair: Pair,
+    layouts: Sequence[str],
+    place: Place,
+    schedule: Schedule,
+    processors: Processors,
+    progress: Progress,
+    sink: LineSink,
 ) -> dict[str, list[Sample]]:
     """The samples of each layout, in the order of the rounds. `progress` hears round, layout and step.
 
@@ -57,15 +80,22 @@ def compare(
     chance = random.Random(schedule.seed)
     for turn in range(schedule.rounds):
         for layout in chance.sample(list(layouts), len(layouts)):
-            sample = _measure(pair, plans[layout], schedule, partial(progress, turn, layout), sink)
+            sample = _measure(pair, plans[layout], schedule, processors, partial(progress, turn, layout), sink)
             samples[layout].append(sample)
     return samples
 
 
-def _measure(pair: Pair, planned: Plan, schedule: Schedule, progress: Callable[[str], None], sink: LineSink) -> Sample:
+def _measure(
+    pair: Pair,
+    planned: Plan,
+    schedule: Schedule,
+    processors: Processors,
+    progress: Callable[[str], None],
+    sink: LineSink,
+) -> Sample:
     what = f"compare {pair.source}"
     progress("start")
-    with process.start(planned, what, sink, pair.grace_s) as running:
+    with process.start(planned, what, sink, pair.grace_s, processors.programs) as running:
         ready_s = wait_ready(running, what, schedule.ready_timeout_s)
         progress("load")
         job = LoadJob(
@@ -76,6 +106,7 @@ def _measure(pair: Pair, planned: Plan, schedule: Schedule, progress: Callable[[
             warmup_s=schedule.warmup_s,
             duration_s=schedule.duration_s,
             connections=schedule.connections,
+            cpus=processors.generator,
         )
         cpu_before = cpu_seconds(running.pids())
         load = run_load(job)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from pillion.compare.layouts import Plan, Process
@@ -32,9 +33,10 @@ CANNOT_MEASURE = (
 class Running:
     """A layout that is up. Use it as a context: at its end no process of it lives and every port is free again."""
 
-    def __init__(self, plan: Plan, sink: LineSink, grace_s: float) -> None:
+    def __init__(self, plan: Plan, sink: LineSink, grace_s: float, cpus: Collection[int]) -> None:
         self.plan = plan
         self._grace_s = grace_s
+        self._cpus = cpus
         self._run_directory = Path(tempfile.mkdtemp(prefix="pillion-"))
         self._strangers = children()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -77,7 +79,7 @@ class Running:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                preexec_fn=dies_with(os.getpid()),  # noqa: PLW1509 (no thread of ours runs yet)
+                preexec_fn=_in_child(os.getpid(), self._cpus),  # noqa: PLW1509 (no thread of ours runs yet)
             )
         except OSError as error:
             raise Failure(f"start the {process.name}", f"{found}: {error.strerror}", "mend its command") from error
@@ -120,13 +122,16 @@ class Running:
         shutil.rmtree(self._run_directory, ignore_errors=True)
 
 
-def start(plan: Plan, what: str, sink: LineSink, grace_s: float = 10.0) -> Running:
-    """Start a layout. Raises Refusal if one of its ports is taken, Failure if a program cannot be started."""
+def start(plan: Plan, what: str, sink: LineSink, grace_s: float = 10.0, cpus: Collection[int] = ()) -> Running:
+    """Start a layout, on these processors if any are given.
+
+    Raises Refusal if one of its ports is taken, Failure if a program cannot be started.
+    """
     for port, field in plan.ports.items():
         if not _is_free(port):
             mend = "stop what listens there, or change the port in the file"
             raise Refusal(what, f"port {port} of {field} is in use on this machine", mend)
-    return Running(plan, sink, grace_s)
+    return Running(plan, sink, grace_s, cpus)
 
 
 def _is_free(port: int) -> bool:
@@ -140,6 +145,18 @@ def _is_free(port: int) -> bool:
                     return False
                 raise
     return True
+
+
+def _in_child(parent: int, cpus: Collection[int]) -> Callable[[], None]:
+    """Between fork and exec: be stopped even if we are killed and can stop nothing; run where we may."""
+    die_with_parent = dies_with(parent)
+
+    def prepare() -> None:
+        die_with_parent()
+        if cpus:
+            os.sched_setaffinity(0, cpus)
+
+    return prepare
 
 
 def _terminate(child: subprocess.Popen[bytes], deadline: float) -> None:

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pillion.compare.comparison import Sample, Schedule
+from pillion.compare.comparison import Processors, Sample, Schedule
 from pillion.compare.stats import Spread, Summary
 from pillion.image.environ.conflicts import Conflict
 from pillion.image.pair import Pair
@@ -19,6 +19,7 @@ def document(
     pair: Pair,
     engine: str,
     schedule: Schedule,
+    processors: Processors,
     samples: Mapping[str, Sequence[Sample]],
     summaries: Mapping[str, Summary],
     found: Sequence[Conflict],
@@ -31,6 +32,7 @@ def document(
         "engine": engine,
         "machine": {"system": platform.platform(), "python": platform.python_version()},
         "schedule": schedule._asdict(),
+        "processors": processors._asdict(),
         "layouts": {name: _layout(summary, samples[name]) for name, summary in summaries.items()},
         "conflicts": [
             {

@@ -11,14 +11,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pillion.compare.comparison import Schedule
+from pillion.compare.comparison import Processors, Schedule
 from pillion.compare.stats import Spread, Summary
 from pillion.image.environ.conflicts import Conflict
 from pillion.image.pair import Pair
 
 # Below this many requests beyond the percentile, it is rather one request's luck than a property of the layout.
 FEW_BEYOND = 10
-LATE_IS_MUCH = 0.05
+LATE_IS_MUCH = 0.02
 
 _SEVERITY_STYLE = {"S0": "bold red", "S1": "red", "S2": "yellow", "S3": "dim"}
 
@@ -27,6 +27,7 @@ def report(
     pair: Pair,
     engine: str,
     schedule: Schedule,
+    processors: Processors,
     summaries: Mapping[str, Summary],
     found: Sequence[Conflict],
     not_measured: Sequence[str],
@@ -36,7 +37,7 @@ def report(
         Text(),
         _headline(pair, engine, schedule),
         _measures(summaries),
-        *[Padding(Text(note, style="dim"), (0, 1)) for note in _notes(schedule, summaries)],
+        *[Padding(Text(note, style="dim"), (0, 1)) for note in _notes(processors, summaries)],
         Text(),
         _conflicts(found),
         Text(),
@@ -100,10 +101,14 @@ def _ratio(shared: float, separate: float) -> str:
     return f"{shared / separate:.2f}" if separate else "-"
 
 
-def _notes(schedule: Schedule, summaries: Mapping[str, Summary]) -> list[str]:
+def _notes(processors: Processors, summaries: Mapping[str, Summary]) -> list[str]:
     """What must be known to read the figures."""
     notes = [
         "Latencies run from the intended send time to the last byte. The rest are medians of the rounds.",
+        f"The load generator ran on processor {_numbers(processors.generator)}, the programs on "
+        f"{_numbers(processors.programs)}."
+        if processors.generator
+        else "The load generator and the programs shared one processor.",
         "Between rounds p50 was "
         + ", ".join(f"{name} {_range(summary.percentiles['p50'])}" for name, summary in summaries.items())
         + " ms.",
@@ -121,6 +126,10 @@ def _notes(schedule: Schedule, summaries: Mapping[str, Summary]) -> list[str]:
             f"The load generator sent more than 100 us late: {shares}; the processors are too few or too busy."
         )
     return notes
+
+
+def _numbers(cpus: Sequence[int]) -> str:
+    return ", ".join(map(str, cpus))
 
 
 def _range(found: Spread) -> str:

@@ -46,10 +46,17 @@ def _shared() -> Iterator[tuple[Proxy, Backend]]:
 
 @pytest.fixture
 def pair(_shared: tuple[Proxy, Backend]) -> Iterator[tuple[Proxy, Backend]]:
-    """A proxy with default settings and its backend; connections of a test end with it."""
+    """A proxy with default settings and its backend; what a test leaves behind ends with it."""
     proxy, backend = _shared
     yield proxy, backend
     proxy.hang_up()
+    backend.hang_up()
+    # A request left unanswered may have been retried: take in what comes until a request of our own arrives.
+    fence = proxy.connect()
+    fence.send(b"GET /fence HTTP/1.1\r\nHost: fence\r\n\r\n")
+    while not backend.accept().head().startswith(b"GET /fence "):
+        pass
+    fence.close()
     backend.hang_up()
 
 

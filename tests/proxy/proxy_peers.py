@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-PATIENCE = 10.0  # seconds until a test gives up waiting
+PATIENCE = 5.0  # seconds until a test gives up waiting
 SERVE = "import os; from pillion.proxy import server, settings; server.serve(settings.read_settings(os.environ))"
 
 
@@ -217,5 +217,6 @@ def environment(backend_port: int, **settings: str) -> dict[str, str]:
         "PATH": os.environ.get("PATH", os.defpath),
         "LISTEN": "127.0.0.1:0",
         "UPSTREAM": f"http://127.0.0.1:{backend_port}",
+        "DRAIN_TIMEOUT": "100ms",
         **settings,
     }

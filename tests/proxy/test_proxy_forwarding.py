@@ -15,7 +15,8 @@ def test_target_field_names_and_order_go_through_untouched(client, upstream):
     client.send(b"GET /a//b/../%7e?q=%41&&x HTTP/1.1\r\nX-b: 1\r\nHOST: h:1\r\nx-A:  two  words \r\nX-b: 3\r\n\r\n")
     head = upstream.accept().head()
     assert head.startswith(
-        b"GET /a//b/../%7e?q=%41&&x HTTP/1.1\r\nX-b: 1\r\nHOST: h:1\r\nx-A: two  words\r\nX-b: 3\r\nVia: 1.1 pillion\r\n"
+        b"GET /a//b/../%7e?q=%41&&x HTTP/1.1\r\n"
+        b"X-b: 1\r\nHOST: h:1\r\nx-A: two  words\r\nX-b: 3\r\nVia: 1.1 pillion\r\n"
     )
 
 
@@ -27,7 +28,8 @@ def test_response_goes_through_untouched(client, upstream):
     peer.send(b"HTTP/1.1 299 Fine, \xc3\xa9!\r\nSet-Cookie: a\r\nset-cookie: b\r\nContent-Length: 3\r\n\r\na\0b")
     head, body = client.response()
     assert head == (
-        b"HTTP/1.1 299 Fine, \xc3\xa9!\r\nSet-Cookie: a\r\nset-cookie: b\r\nContent-Length: 3\r\nVia: 1.1 pillion\r\n\r\n"
+        b"HTTP/1.1 299 Fine, \xc3\xa9!\r\n"
+        b"Set-Cookie: a\r\nset-cookie: b\r\nContent-Length: 3\r\nVia: 1.1 pillion\r\n\r\n"
     )
     assert body == b"a\0b"
 
@@ -56,7 +58,8 @@ def test_hop_by_hop_fields_end_here_in_both_directions(client, upstream):
 def test_connection_cannot_drop_what_the_message_hangs_on(client, upstream):
     """Naming Host, Content-Length or X-Forwarded-For in Connection does not remove them."""
     client.send(
-        b"POST / HTTP/1.1\r\nHost: h\r\nConnection: host, content-length, x-forwarded-for\r\nContent-Length: 2\r\n\r\nhi"
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n"
+        b"Connection: host, content-length, x-forwarded-for\r\n\r\nhi"
     )
     peer = upstream.accept()
     head = peer.head()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from proxy_peers import value_of
 
@@ -70,7 +72,9 @@ def test_incomplete_body_of_a_1_0_client_ends_in_a_reset(client, upstream):
     assert client.was_reset()
 
 
-@pytest.mark.parametrize("framing", [b"Content-Length: 10\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"])
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 10\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"]
+)
 def test_client_aborts_an_upload(client, upstream, framing):
     """F4: the backend sees the connection end inside the body, never a complete request."""
     client.send(POST, framing)
@@ -206,7 +210,6 @@ def test_bodies_of_any_size_arrive_intact(client, upstream, size):
     """What goes in comes out, up and down."""
     body = bytes(range(256)) * (size // 256 + 1)
     body = body[:size]
-    import threading
 
     client.send(POST, b"Content-Length: %d\r\n\r\n" % size)
     sender = threading.Thread(target=client.send, args=(body,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 
@@ -67,7 +68,11 @@ def test_retry_happens_only_once(client, upstream):
 
 
 @pytest.mark.parametrize(
-    "request_", [b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"]
+    "request_",
+    [
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi",
+    ],
 )
 def test_other_requests_are_never_retried(client, upstream, request_):
     """F11: not a POST, and not what has a body."""
@@ -118,7 +123,10 @@ def test_last_used_connection_is_used_first(pair, upstream):
     assert one.is_silent()
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")])
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")],
+)
 def test_connection_the_backend_gives_up_is_not_pooled(client, upstream, answer):
     """Neither 1.0 without keep-alive nor `Connection: close`."""
     client.send(GET)
@@ -192,7 +200,6 @@ def test_response_clock_starts_when_the_request_is_sent(start_proxy, backend):
     client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n")
     peer = backend.accept()
     peer.head()
-    import select
 
     for byte in b"0123456789":
         assert not select.select([client.sock], [], [], 0.06)[0]

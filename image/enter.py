@@ -10,7 +10,6 @@ import os
 import pwd
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -167,7 +166,9 @@ def choose_run_directory(asked: str) -> Path:
                 if os.access(place, os.W_OK):
                     return Path(place)
             else:
-                return Path(tempfile.mkdtemp(prefix="pillion-", dir=place))
+                fresh = Path(place, f"pillion-{os.urandom(6).hex()}")
+                fresh.mkdir(mode=0o700)
+                return fresh
         except OSError:
             continue
     why = "none of " + ", ".join(places) + " can be written"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,7 +15,7 @@ from gunicorn.sock import TCP6Socket, TCPSocket
 
 from .server import gunicorn_settings
 from .settings import Settings
-from .worker import ProxyWorker
+from .worker import STOP_SIGNALS, ProxyWorker
 
 
 class QuietLogger(Logger):
@@ -55,6 +56,14 @@ class Master(Arbiter):
         super().__init__(app)
         # gunicorn binds only if this list is empty; it fills it on the instance too.
         self.LISTENERS = [self._adopt(listener) for listener in listeners]  # type: ignore[misc]
+
+    def spawn_worker(self) -> Any:
+        """A worker that is told to stop while it boots must not lose the signal: it unblocks it when it is ready."""
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def handle_usr2(self) -> None:
         """Re-execution would need the environment that was taken away."""

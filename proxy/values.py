@@ -1,4 +1,4 @@
-"""What the text of a setting can mean: durations, sizes, addresses, peers. A reader's ValueError says how to mend it."""
+"""What the text of a setting can mean: durations, sizes, addresses, peers. A ValueError says how to mend it."""
 
 from __future__ import annotations
 

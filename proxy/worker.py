@@ -19,6 +19,7 @@ from .gateway import Gateway
 if TYPE_CHECKING:
     from .master import ProxyApplication
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _FIRST_PROBE = 0.5  # seconds that accepting waits for a backend that may be up already
 _HEARTBEAT = 1.0  # seconds
 
@@ -40,8 +41,7 @@ class ProxyWorker(GeventWorker):
         stop = Event()
         # gunicorn's own handler only sets a flag that is looked at once a second.
         gevent.signal_handler(signal.SIGTERM, stop.set)
-        if not self.alive:
-            stop.set()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         gevent.spawn(gateway.gate.watch)
         gateway.gate.probed.wait(_FIRST_PROBE)
         connections = Pool(self.worker_connections)

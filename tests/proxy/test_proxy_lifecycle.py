@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from proxy_peers import SERVE, Proxy, environment, value_of, wait_for
@@ -25,9 +27,9 @@ def test_drain_finishes_what_has_begun(start_proxy, backend):
     """S1: on SIGTERM the request in flight gets its answer with a close, idle connections end at once, exit code 0."""
     proxy = start_proxy(DRAIN_TIMEOUT="30")
     idle, busy = proxy.connect(), proxy.connect()
+    peer = ask(busy, backend)
     ask(idle, backend).send(OK)
     idle.response()
-    peer = ask(busy, backend)
     proxy.terminate()
     assert idle.rest() == b""
     peer.send(OK)
@@ -113,10 +115,9 @@ def test_interrupt_stops_at_once(start_proxy, backend, number):
 def test_worker_that_dies_is_replaced(start_proxy, backend):
     """gunicorn's master starts another worker."""
     proxy = start_proxy()
-    children = f"/proc/{proxy.process.pid}/task/{proxy.process.pid}/children"
-    with open(children) as file:
-        (worker,) = file.read().split()
-    subprocess.run(["kill", "-KILL", worker], check=True)
+    children = Path(f"/proc/{proxy.process.pid}/task/{proxy.process.pid}/children")
+    (worker,) = children.read_text().split()
+    os.kill(int(worker), signal.SIGKILL)
     wait_for(lambda: len([line for line in proxy.errors if "backend ready" in line]) == 2, "no second worker")
     client = proxy.connect()
     ask(client, backend).send(OK)

@@ -148,7 +148,7 @@ def fed(reader, data, sizes):
     behind=st.binary(max_size=10),
 )
 def test_chunked_body_in_any_pieces(parts, sizes, extension, behind):
-    """However it arrives, it leaves in the same chunks without extensions, or bare, and what is behind it is surplus."""
+    """However it arrives, it leaves in the same chunks without extensions, or bare; what is behind it is surplus."""
     trailers = b"X-A: 1\r\n"
     data = on_the_wire(parts, trailers, extension) + behind
     for decode, expected in ((False, on_the_wire(parts, trailers)), (True, b"".join(parts))):

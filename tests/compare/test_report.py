@@ -1,0 +1,112 @@
+"""What a comparison says at its end: the figures of the samples, honestly labelled, within 80 columns."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pillion.compare.comparison import Processors, Sample, Schedule, share_out
+from pillion.compare.histogram import Histogram
+from pillion.compare.load import GeneratorHealth, LoadResult
+from pillion.compare.report.document import document
+from pillion.compare.report.table import report
+from pillion.compare.stats import Summary, spread, summarise
+from pillion.image.environ.conflicts import conflicts
+from pillion.image.pair import Container, Pair
+
+PAIR = Pair(
+    "orders",
+    "pod.yaml",
+    Path(),
+    Container("backend", "b", env={"PORT": "1", "API_TOKEN": "the-value"}),
+    Container("proxy", "p", env={"PORT": "2"}),
+    notices=("one container stays outside",),
+)
+BOTH = Processors((0,), (1,))
+
+
+def sample(latency_us: int, memory: int = 2**20, failed: int = 0, count: int = 100, late: float = 0.0) -> Sample:
+    """A round in which every request took the same time."""
+    load = LoadResult(
+        latency=Histogram.of([latency_us] * count),
+        requests=count,
+        failed={"reset": failed},
+        statuses={"200": count - failed},
+        rate=50.0,
+        queued=0,
+        unsent=0,
+        resent=0,
+        generator=GeneratorHealth(late, {"p50": 1.0, "p99": 2.0, "max": 3.0}, 0.1, 1.0, 3),
+    )
+    return Sample(load, memory, 0.5, 3, 0.25, 0.1)
+
+
+def printed(summaries: dict[str, Summary], processors: Processors = BOTH) -> str:
+    """The report on a terminal of 80 columns without colours."""
+    out = io.StringIO()
+    Console(file=out, width=80).print(
+        report(PAIR, "process", Schedule(rounds=3), processors, summaries, conflicts(PAIR), ["what this engine cannot"])
+    )
+    return out.getvalue()
+
+
+def test_a_summary_merges_histograms_and_takes_medians() -> None:
+    """Percentiles of all requests together; everything else is the median of the rounds."""
+    found = summarise([sample(1000, 10), sample(2000, 30, failed=1), sample(3000, 20)])
+    assert found.latency.count == found.requests == 300 and found.failed == 1
+    assert found.memory_bytes == (20, 10, 30)
+    assert found.percentiles["p50"].least == 1000
+    assert found.latency.percentiles()["p50"] == pytest.approx(2000, rel=0.001)
+    assert spread([3, 1, 2, 10]) == (2.5, 1, 10)
+
+
+def test_the_table_shows_each_layout_and_the_ratio() -> None:
+    """Shared against separate, where both were measured."""
+    summaries = {
+        name: summarise([sample(us)] * 3) for name, us in (("direct", 500), ("shared", 900), ("separate", 1000))
+    }
+    lines = printed(summaries).splitlines()
+    (p50,) = (line for line in lines if line.strip().startswith("latency p50"))
+    assert p50.split() == ["latency", "p50,", "ms", "0.50", "0.90", "1.00", "0.90"]
+    assert all(len(line) <= 80 for line in lines)
+    assert "one container stays outside" not in p50 and "what this engine cannot" in "\n".join(lines)
+    assert "shared / separate" not in printed({"direct": summaries["direct"]})
+
+
+def test_what_few_requests_cannot_say_is_said() -> None:
+    """A p99.9 of three hundred requests is one request's luck."""
+    assert "p99.9 rests on 1 of 300 requests" in " ".join(printed({"direct": summarise([sample(1)] * 3)}).split())
+    enough = summarise([sample(1, count=4000)] * 3)
+    assert "p99.9 rests on" not in printed({"direct": enough})
+
+
+def test_a_late_generator_is_confessed() -> None:
+    """So that its own lateness is not read as a layout's."""
+    assert "direct 5%" in printed({"direct": summarise([sample(1, late=0.05)] * 3)})
+    assert "late by the load generator" not in printed({"direct": summarise([sample(1, late=0.001)] * 3)})
+
+
+def test_no_value_of_a_variable_is_shown() -> None:
+    """Names, severities and resolutions only."""
+    rounds: dict[str, Sequence[Sample]] = {"direct": [sample(1)]}
+    summaries = {"direct": summarise(rounds["direct"])}
+    found = conflicts(PAIR)
+    written = json.dumps(document(PAIR, "process", Schedule(), BOTH, rounds, summaries, found, []))
+    assert "the-value" not in written + printed(summaries)
+    assert [conflict["name"] for conflict in json.loads(written)["conflicts"]] == ["API_TOKEN", "PORT"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "expected"),
+    [({0}, ((), ())), ({0, 1}, ((0,), (1,))), ({2, 5, 7}, ((2, 5), (7,)))],
+)
+def test_the_generator_has_a_processor_of_its_own(allowed: set[int], expected: Processors) -> None:
+    """Where there are two or more; the report says which, or that there was one."""
+    assert share_out(allowed) == expected
+    said = printed({"direct": summarise([sample(1)])}, Processors(*expected))
+    assert ("shared one processor" in said) == (len(allowed) == 1)

@@ -19,6 +19,7 @@ from pillion.image.environ.names import decode, encode
 from pillion.image.environ.split import DEFAULT_PATH, Facts, Identity, Split, split
 from pillion.image.launch import (
     DESCRIPTORS_VARIABLE,
+    HELD_SIGNALS,
     RUN_DIRECTORY_VARIABLE,
     LaunchRecord,
     current_limits,
@@ -29,8 +30,6 @@ from pillion.image.pair import RECORD_VARIABLE, PairRecord, ProgramRecord, read_
 from pillion.image.refusal import Failure, Refusal
 
 RUN_DIRECTORIES = ("/run/pillion", "/dev/shm", "/tmp")
-# PID 1 loses a signal that comes before there is a handler for it; a blocked one waits.
-HELD_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 # The shares of the deadline: the proxy drains first, the backend stops after it; the rest is our own last word.
 PROXY_SHARE, BACKEND_SHARE = 0.6, 0.35
 

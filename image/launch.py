@@ -22,6 +22,8 @@ from pillion.image.refusal import Failure, Refusal
 FIRST_DESCRIPTOR = 64
 DESCRIPTORS_VARIABLE = "PILLION_RECORDS"
 RUN_DIRECTORY_VARIABLE = "PILLION_RUN_DIR"
+# PID 1 loses a signal that comes before there is a handler for it; a blocked one waits.
+HELD_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 # What a shell answers for a command that is not there, or is there and cannot be run (POSIX, 2.8.2).
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 _LIMITS = ("RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_CORE", "RLIMIT_STACK", "RLIMIT_AS")

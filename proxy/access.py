@@ -7,9 +7,9 @@ import sys
 from datetime import datetime, timezone
 from time import monotonic_ns
 
-from .exchange import Exchange
-from .head import RequestHead
-from .stream import ClientStream
+from pillion.proxy.exchange import Exchange
+from pillion.proxy.head import RequestHead
+from pillion.proxy.stream import ClientStream
 
 
 class AccessLog:

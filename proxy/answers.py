@@ -6,9 +6,9 @@ import json
 from email.utils import formatdate
 from http import HTTPStatus
 
-from .errors import ExchangeError
-from .fields import PSEUDONYM
-from .head import Field, serialise
+from pillion.proxy.errors import ExchangeError
+from pillion.proxy.fields import PSEUDONYM
+from pillion.proxy.head import Field, serialise
 
 
 def own_answer(error: ExchangeError, *, method: bytes, minor: int, close: bool, retry_after: int) -> bytes:

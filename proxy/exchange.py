@@ -5,8 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from .answers import own_answer
-from .errors import (
+from pillion.proxy.answers import own_answer
+from pillion.proxy.errors import (
     ClientLost,
     ExchangeError,
     UpstreamLost,
@@ -14,8 +14,8 @@ from .errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
-from .fields import Origin, request_fields, response_fields
-from .framing import (
+from pillion.proxy.fields import Origin, request_fields, response_fields
+from pillion.proxy.framing import (
     NO_BODY,
     BodyReader,
     Kind,
@@ -25,12 +25,12 @@ from .framing import (
     response_framing,
     response_reader,
 )
-from .head import RequestHead, ResponseHead, parse_response_head, serialise
-from .stream import ClientStream, UpstreamStream
-from .upload import Upload
+from pillion.proxy.head import RequestHead, ResponseHead, parse_response_head, serialise
+from pillion.proxy.stream import ClientStream, UpstreamStream
+from pillion.proxy.upload import Upload
 
 if TYPE_CHECKING:
-    from .gateway import Gateway
+    from pillion.proxy.gateway import Gateway
 
 LINGER = 2.0  # seconds
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))  # RFC 9110 section 9.2.2
@@ -86,7 +86,7 @@ class Exchange:
         new one (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
         """
         head = self._head
-        fields = request_fields(head, self._framing, self._origin, self._gateway.settings.upstream.authority)
+        fields = request_fields(head, self._framing, self._origin, self._gateway.authority)
         message = serialise(b"%b %b HTTP/1.1" % (head.method, head.target), fields) + payload
         while True:
             upstream = self._acquire()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .framing import Framing, Kind
-from .head import Control, Field, Fields, RequestHead, ResponseHead, list_members
+from pillion.proxy.framing import Framing, Kind
+from pillion.proxy.head import Control, Field, Fields, RequestHead, ResponseHead, list_members
 
 PSEUDONYM = b"pillion"
 
@@ -87,7 +87,10 @@ def _kept(fields: Fields, dropped: frozenset[bytes], bare: bool) -> list[Field]:
 def _dropped(control: Control) -> frozenset[bytes]:
     if b"connection" not in control:
         return _HOP_BY_HOP
-    return _HOP_BY_HOP | (frozenset(list_members(control[b"connection"])) - _UNDROPPABLE)
+    options = list_members(control[b"connection"])
+    if options in ([b"keep-alive"], [b"close"]):
+        return _HOP_BY_HOP
+    return _HOP_BY_HOP | (frozenset(options) - _UNDROPPABLE)
 
 
 def _forwarded(received: dict[bytes, list[bytes]], host: bytes | None, origin: Origin) -> list[Field]:

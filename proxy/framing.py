@@ -10,8 +10,8 @@ import re
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from .errors import BadRequest, ExchangeError, UpstreamMalformed
-from .head import Control, RequestHead, ResponseHead, list_members
+from pillion.proxy.errors import BadRequest, ExchangeError, UpstreamMalformed
+from pillion.proxy.head import Control, RequestHead, ResponseHead, list_members
 
 LAST_CHUNK = b"0\r\n\r\n"
 

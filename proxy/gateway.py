@@ -7,16 +7,16 @@ from logging import Logger
 
 import gevent.socket as gsocket
 
-from .access import AccessLog
-from .answers import own_answer
-from .errors import BadRequest, ClientLost, ClientTimeout, ExchangeError
-from .exchange import LINGER, Exchange
-from .fields import Origin
-from .head import RequestHead, parse_request_head
-from .readiness import Gate, probe
-from .settings import Settings
-from .stream import ClientStream
-from .upstream import Pool
+from pillion.proxy.access import AccessLog
+from pillion.proxy.answers import own_answer
+from pillion.proxy.errors import BadRequest, ClientLost, ClientTimeout, ExchangeError
+from pillion.proxy.exchange import LINGER, Exchange
+from pillion.proxy.fields import Origin
+from pillion.proxy.head import RequestHead, parse_request_head
+from pillion.proxy.readiness import Gate, probe
+from pillion.proxy.settings import Settings
+from pillion.proxy.stream import ClientStream
+from pillion.proxy.upstream import Pool
 
 
 class Gateway:
@@ -33,6 +33,7 @@ class Gateway:
             connect_timeout=settings.connect_timeout,
         )
         self.gate = Gate(partial(probe, settings.upstream, settings.ready_path, settings.connect_timeout), log)
+        self.authority = settings.upstream.authority
         self.draining = False
         self._idle: set[ClientStream] = set()
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 
 from httptools import (
     HttpParserError,
@@ -17,7 +18,7 @@ from httptools import (
     HttpResponseParser,
 )
 
-from .errors import BadRequest, UpstreamMalformed
+from pillion.proxy.errors import BadRequest, UpstreamMalformed
 
 Field = tuple[bytes, bytes]
 Fields = list[tuple[bytes, bytes, bytes]]  # name as received, name in lower case, value
@@ -66,14 +67,16 @@ class ResponseHead:
         return _persistent(self.minor, self.control)
 
 
-@dataclass
 class _Collector:
     """What the parser calls back."""
 
-    fields: Fields = field(default_factory=list)
-    control: Control = field(default_factory=dict)
-    text: bytes = b""
-    complete: bool = False
+    __slots__ = ("complete", "control", "fields", "text")
+
+    def __init__(self) -> None:
+        self.fields: Fields = []
+        self.control: Control = {}
+        self.text = b""
+        self.complete = False
 
     def on_url(self, data: bytes) -> None:
         self.text += data
@@ -153,7 +156,12 @@ def serialise(start_line: bytes, fields: Iterable[Field]) -> bytes:
 
 def list_members(values: Iterable[bytes]) -> list[bytes]:
     """The members of a comma-separated field, in lower case, empty ones left out (RFC 9110 section 5.6.1)."""
-    return [member for value in values for part in value.split(b",") if (member := part.strip(b" \t").lower())]
+    return [member for value in values for member in _members(value)]
+
+
+@lru_cache(maxsize=256)  # `keep-alive` and `close`, again and again
+def _members(value: bytes) -> tuple[bytes, ...]:
+    return tuple(member for part in value.split(b",") if (member := part.strip(b" \t").lower()))
 
 
 def _persistent(minor: int, control: Control) -> bool:

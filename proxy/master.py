@@ -13,9 +13,9 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.sock import TCP6Socket, TCPSocket
 
-from .server import gunicorn_settings
-from .settings import Settings
-from .worker import STOP_SIGNALS, ProxyWorker
+from pillion.proxy.server import STOP_SIGNALS, gunicorn_settings
+from pillion.proxy.settings import Settings
+from pillion.proxy.worker import ProxyWorker
 
 
 class QuietLogger(Logger):
@@ -57,8 +57,12 @@ class Master(Arbiter):
         # gunicorn binds only if this list is empty; it fills it on the instance too.
         self.LISTENERS = [self._adopt(listener) for listener in listeners]  # type: ignore[misc]
 
+    def init_signals(self) -> None:
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
     def spawn_worker(self) -> Any:
-        """A worker that is told to stop while it boots must not lose the signal: it unblocks it when it is ready."""
+        """Fork with stop signals blocked: a worker that is told to stop while it boots must not lose them."""
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             return super().spawn_worker()

@@ -14,11 +14,11 @@ from time import monotonic
 import gevent
 from gevent.event import Event
 
-from .errors import ExchangeError, NotReady
-from .head import parse_response_head, serialise
-from .stream import UpstreamStream
-from .upstream import connect
-from .values import Upstream
+from pillion.proxy.errors import ExchangeError, NotReady
+from pillion.proxy.head import parse_response_head, serialise
+from pillion.proxy.stream import UpstreamStream
+from pillion.proxy.upstream import connect
+from pillion.proxy.values import Upstream
 
 # Seconds between probes: quick while a start is likely to end, slower when it is not.
 _QUICK, _SLOW, _QUICK_FOR = 0.05, 0.25, 30.0

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .settings import Settings
-from .values import Address
+from pillion.proxy.settings import Settings
+from pillion.proxy.values import Address
 
 # What gunicorn reads from the environment, some of it while it is being imported; a value meant for somebody else
 # must not reach it. See gunicorn's config.py, arbiter.py and systemd.py.
@@ -31,6 +32,8 @@ GUNICORN_READS = (
     "WEB_CONCURRENCY",
     "XDG_RUNTIME_DIR",
 )
+# Blocked until there is a handler: a stop during the start must be a stop, and exit with 0.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _BACKLOG = 2048
 
 
@@ -49,6 +52,7 @@ def serve(settings: Settings, run_dir: Path | None = None) -> NoReturn:
 
     `run_dir` is a writable directory for gunicorn's worker files, by default /dev/shm or the temporary directory.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         listeners = [_bind(address) for address in settings.listen]
     except ListenError as error:
@@ -56,7 +60,7 @@ def serve(settings: Settings, run_dir: Path | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     for name in GUNICORN_READS:
         os.environ.pop(name, None)
-    from .master import run_master  # imports gunicorn, which reads the environment
+    from pillion.proxy.master import run_master  # imports gunicorn, which reads the environment
 
     run_master(settings, listeners, run_dir or _writable_directory(), _log(settings))
 

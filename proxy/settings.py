@@ -7,11 +7,11 @@ Standard library only, and light: the command line reads the table before it dec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from . import values
-from .values import Address, Peers, Upstream
+from pillion.proxy import values
+from pillion.proxy.values import Address, Peers, Upstream
 
 NAMESPACE = "PROXY__"
 
@@ -107,7 +107,10 @@ SETTINGS: tuple[Setting, ...] = (
 
 @dataclass(frozen=True)
 class Settings:
-    """The table's values, read and checked. Durations in seconds, sizes in bytes."""
+    """The table's values, read and checked: a field a row, but for PORT, which only fills in LISTEN.
+
+    Durations in seconds, sizes in bytes. `notices` are sentences for the log.
+    """
 
     listen: tuple[Address, ...]
     upstream: Upstream
@@ -184,7 +187,3 @@ def _near_misses(environ: Mapping[str, str]) -> tuple[str, ...]:
         for match in get_close_matches(name.removeprefix(NAMESPACE), known, n=1, cutoff=0.8):
             notices.append(f"{name} is no setting; did you mean {NAMESPACE}{match}?")
     return tuple(notices)
-
-
-# Every row but PORT, which only fills in LISTEN, has a field of the same name.
-assert {field.name for field in fields(Settings)} == {row.name.lower() for row in SETTINGS} - {"port"} | {"notices"}

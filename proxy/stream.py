@@ -12,7 +12,7 @@ from time import monotonic
 
 import gevent.socket as gsocket
 
-from .errors import (
+from pillion.proxy.errors import (
     BadRequest,
     ClientLost,
     ClientTimeout,

@@ -6,9 +6,9 @@ from time import monotonic
 
 import gevent
 
-from .errors import ClientLost, ExchangeError, UpstreamLost
-from .framing import BodyReader
-from .stream import ClientStream, UpstreamStream
+from pillion.proxy.errors import ClientLost, ExchangeError, UpstreamLost
+from pillion.proxy.framing import BodyReader
+from pillion.proxy.stream import ClientStream, UpstreamStream
 
 
 class Upload:

@@ -9,9 +9,9 @@ from time import monotonic
 import gevent.socket as gsocket
 from gevent.lock import BoundedSemaphore
 
-from .errors import ConnectTimeout, PoolFull, UpstreamRefused, UpstreamUnreachable
-from .stream import UpstreamStream
-from .values import Upstream
+from pillion.proxy.errors import ConnectTimeout, PoolFull, UpstreamRefused, UpstreamUnreachable
+from pillion.proxy.stream import UpstreamStream
+from pillion.proxy.values import Upstream
 
 
 def connect(upstream: Upstream, timeout: float) -> UpstreamStream:

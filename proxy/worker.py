@@ -14,12 +14,12 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.workers.ggevent import GeventWorker
 
-from .gateway import Gateway
+from pillion.proxy.gateway import Gateway
+from pillion.proxy.server import STOP_SIGNALS
 
 if TYPE_CHECKING:
-    from .master import ProxyApplication
+    from pillion.proxy.master import ProxyApplication
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _FIRST_PROBE = 0.5  # seconds that accepting waits for a backend that may be up already
 _HEARTBEAT = 1.0  # seconds
 

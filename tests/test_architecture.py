@@ -57,7 +57,8 @@ def test_what_starts_first_needs_the_standard_library_only() -> None:
 
 def test_entering_loads_nothing_installed() -> None:
     """Measured, not read: the modules that are there after the import all come from the standard library or us."""
-    code = "import sys; before = set(sys.modules); import pillion.cli.enter, pillion.cli.exec; print(*set(sys.modules) - before)"
+    imports = "import pillion.cli.enter, pillion.cli.exec"
+    code = f"import sys; before = set(sys.modules); {imports}; print(*set(sys.modules) - before)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     foreign = {name.split(".")[0] for name in loaded} - sys.stdlib_module_names
     assert foreign <= {"pillion"}

@@ -14,7 +14,7 @@ from supervisor import events
 from supervisor.loggers import Handler, LevelsByName
 from supervisor.states import SupervisorStates
 
-from pillion.image.launch import DESCRIPTORS_VARIABLE, read_descriptors, take
+from pillion.image.launch import DESCRIPTORS_VARIABLE, HELD_SIGNALS, read_descriptors, take
 from pillion.image.supervise.lines import Lines
 from pillion.image.supervise.verdict import Verdict
 
@@ -46,6 +46,7 @@ class Plugin:
         events.subscribe(events.ProcessStateExitedEvent, self._exited)
         events.subscribe(events.ProcessStateEvent, self._flush_when_over)
         self._observe_wait_statuses()
+        self._fork_without_losing_signals()
         self._apply_launch_records()
 
     def _running(self, _: Any) -> None:
@@ -53,6 +54,8 @@ class Plugin:
         self._options.logger.addHandler(_Says(self._say))
         _wake_on_signals(self._options.get_socket_map())
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        # One that came before there was anything to stop: start nothing.
+        self._supervisord.handle_signal()
 
     def _apply_launch_records(self) -> None:
         """Each program's own stop signal and share of the deadline; the configuration file is the same for all."""
@@ -76,6 +79,22 @@ class Plugin:
             return pid, status
 
         self._options.waitpid = observed
+
+    def _fork_without_losing_signals(self) -> None:
+        """Between fork and exec a child still has supervisord's handlers, which would swallow its stop signal."""
+        fork: Callable[[], int] = self._options.fork
+
+        def forked() -> int:
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+            pid = fork()
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                for number in HELD_SIGNALS:
+                    signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            return pid
+
+        self._options.fork = forked
 
     def _starting(self, event: Any) -> None:
         name = event.process.config.name

@@ -34,9 +34,8 @@ def run() -> Iterator[Run]:
 
     yield start
     for process in started:
-        if process.poll() is None:
+        with process:
             process.terminate()
-            process.communicate(timeout=20)
 
 
 def answered(port: int) -> bool:
@@ -108,7 +107,8 @@ def test_a_command_needs_no_file(run: Run) -> None:
     env.pop("PYTHONUNBUFFERED", None)
     process = run("--", "python3", "-c", code, env=env)
     assert process.stdout is not None
-    assert process.stdout.readline() == "backend | hello from them\n"
+    first = process.stdout.readline()
+    assert first == "backend | hello from them\n", (first, process.poll() is None or process.communicate())
     eventually(lambda: answered(front))
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)

@@ -10,18 +10,18 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pillion.cli.arguments import Arguments, add_pair, here, positive, read_pair, writable_file
+from pillion.cli.arguments import Arguments, positive, rounds, writable_file
+from pillion.cli.pair import add_pair, here, read_pair
 from pillion.cli.signals import stop_on_signals
-from pillion.compare.comparison import Schedule, compare, share_out
+from pillion.compare.comparison import compare, share_out
 from pillion.compare.engines import process
 from pillion.compare.layouts import LAYOUTS
 from pillion.compare.report.document import document
 from pillion.compare.report.table import report
-from pillion.compare.stats import summarise
-from pillion.image.environ.conflicts import conflicts
+from pillion.compare.result import Schedule
 from pillion.image.orphans import no_child_left
 from pillion.image.pair import Pair
-from pillion.image.refusal import Refusal
+from pillion.image.refusal import Failure, Refusal
 
 QUICK = Schedule(rounds=2, rate=200.0, warmup_s=0.5, duration_s=1.5)
 PATH_ANNOTATION = "pillion.dev/load-path"
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--path", help=f"of that request (the pod's annotation {PATH_ANNOTATION}, else its probe's)")
     parser.add_argument("--rate", type=positive, metavar="N", help=f"requests per second ({default.rate:g})")
     parser.add_argument("--duration", type=positive, metavar="S", help=f"seconds a round ({default.duration_s:g})")
-    parser.add_argument("--rounds", type=int, choices=range(1, 101), metavar="N", help=f"({default.rounds})")
+    parser.add_argument("--rounds", type=rounds, metavar="N", help=f"times each layout ({default.rounds})")
     parser.add_argument("--seed", type=int, default=0, help="of the order in which layouts take turns")
     parser.add_argument("--ready-timeout", type=positive, default=default.ready_timeout_s, metavar="S")
     parser.add_argument("--logs", action="store_true", help="show what the programs write, on stderr")
@@ -59,11 +59,8 @@ def main(arguments: list[str]) -> int:
         path=given.path or _load_path(pair),
         seed=given.seed,
     )
-    processors = share_out(os.sched_getaffinity(0))
     console = Console(highlight=False)
     errors = Console(stderr=True, highlight=False)
-    for notice in pair.notices:
-        errors.print(f"note: {notice}", style="dim", markup=False)
 
     with no_child_left(), stop_on_signals(), _progress(errors, len(layouts) * schedule.rounds) as progress:
         task = progress.tasks[0].id
@@ -74,18 +71,15 @@ def main(arguments: list[str]) -> int:
 
         def line(program: str, _: str, text: str) -> None:
             if given.logs:
-                errors.print(text if program == "shared" else f"{program:7} | {text}", markup=False)
+                errors.print(f"{program:7} | {text}", markup=False)
 
-        samples = compare(pair, layouts, here(), schedule, processors, step, line)
+        comparison = compare(pair, layouts, here(), schedule, share_out(os.sched_getaffinity(0)), step, line)
 
-    summaries = {layout: summarise(samples[layout]) for layout in layouts}
-    found = conflicts(pair)
-    console.print(report(pair, process.NAME, schedule, processors, summaries, found, process.CANNOT_MEASURE))
+    for notice in comparison.notices:
+        errors.print(f"note: {notice}", style="dim", markup=False)
+    console.print(report(comparison))
     if given.json:
-        everything = document(
-            pair, process.NAME, schedule, processors, samples, summaries, found, process.CANNOT_MEASURE
-        )
-        _write(given.json, everything)
+        _write(given.json, document(comparison))
         console.print(f"\nWritten: {given.json}", markup=False)
     return 0
 
@@ -127,4 +121,4 @@ def _write(path: Path, everything: dict[str, Any]) -> None:
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise Refusal(f"write {path}", error.strerror or str(error), "choose another file") from error
+        raise Failure(f"write {path}", error.strerror or str(error), "choose another file") from error

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from pillion.cli.arguments import Arguments, add_pair, here, read_pair
+from pillion.cli.arguments import Arguments
+from pillion.cli.pair import add_pair, here, read_pair
 from pillion.compare.layouts import Place, plan
-from pillion.image.enter import account
+from pillion.image.account import own_identity
+from pillion.image.enter import command_environment
 from pillion.image.environ.explain import Explanation, View, explain
 from pillion.image.environ.names import Namespaces, address, decode
 from pillion.image.environ.split import Facts, Split, split
 from pillion.image.pair import RECORD_VARIABLE, Pair, PairRecord, read_record
 from pillion.image.refusal import Refusal
+from pillion.image.sidecar import read_sidecar
 
 HELP = """usage: pillion env explain NAME [PAIR]
 
@@ -37,7 +39,7 @@ def main(arguments: list[str]) -> int:
     given = _explain_parser().parse_args(arguments[1:])
     place = here()
     pair = read_pair(given) if given.pair else None
-    divided = _split_pair(pair, place) if pair else _split_caller(decode(os.environb), place)
+    divided = _split_pair(pair, place) if pair else _split_caller(decode(command_environment()), place)
     target = address(given.name, Namespaces())
     name = target.name if target and target.name else given.name
     explanation = explain(name, divided, _fields(pair) if pair else {})
@@ -72,14 +74,13 @@ def _split_caller(environ: Mapping[str, str], place: Place) -> Split:
 
 
 def _split(environ: Mapping[str, str], record: PairRecord, place: Place) -> Split:
-    who = account("").identity
+    who = own_identity()
     return split(environ, record, Facts(who, who, who, place.path), lambda path: Path(path).read_bytes())
 
 
 def _fields(pair: Pair) -> dict[str, dict[str, str]]:
     """Where in the file each program's variables stand."""
-    proxy = {name.removeprefix("PROXY__"): field for name, field in pair.proxy.env_fields.items()}
-    return {"proxy": proxy, "backend": dict(pair.backend.env_fields)}
+    return {"proxy": dict(read_sidecar(pair.proxy).fields), "backend": dict(pair.backend.env_fields)}
 
 
 def _document(explanation: Explanation) -> dict[str, object]:
@@ -106,8 +107,7 @@ def _show(explanation: Explanation, where: str) -> None:
 def _line(view: View) -> Text:
     if not view.sees:
         return Text.assemble("  ", (f"{view.program:8}", "bold"), ("does not see it", "yellow"), f": {view.why}")
-    place = f" at {view.field}" if view.field else ""
-    origin = f"from {view.origin}{place}" if view.origin else "computed"
+    origin = f"from {view.field or view.origin}" if view.origin else "computed"
     length = f"{view.length} character" + ("" if view.length == 1 else "s")
     return Text.assemble(
         "  ", (f"{view.program:8}", "bold"), ("sees it", "green"), f" {origin}: {view.why} [{view.layer}, {length}]"

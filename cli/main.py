@@ -6,6 +6,7 @@ Imports as little as it can: in a container this stands before every start of bo
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 
@@ -58,6 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
         number = int(getattr(interrupt, "number", signal.SIGINT))
         print(f"pillion: stopped by {signal.Signals(number).name}", file=sys.stderr)
         return SIGNALLED + number
+    except BrokenPipeError:
+        # Nobody reads what we print: end as a program does that SIGPIPE ends, without another attempt at the flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SIGNALLED + signal.SIGPIPE
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("pillion"):
             raise

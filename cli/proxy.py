@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import NoReturn
 
+from pillion.cli.arguments import Arguments
 from pillion.image.launch import RUN_DIRECTORY_VARIABLE
 from pillion.proxy.server import serve
 from pillion.proxy.settings import SettingError, read_settings
@@ -16,11 +15,10 @@ from pillion.proxy.settings import SettingError, read_settings
 
 def main(arguments: list[str]) -> NoReturn:
     """Settings come from the environment; the two that everybody needs are options too."""
-    parser = argparse.ArgumentParser(
-        prog="pillion proxy",
-        description="Forward HTTP requests to one upstream. Every setting is an environment variable.",
-        epilog="example: pillion proxy --upstream http://127.0.0.1:8000 --listen 127.0.0.1:8080",
-        allow_abbrev=False,
+    parser = Arguments(
+        "proxy",
+        "Forward HTTP requests to one upstream. Every setting is an environment variable.",
+        "pillion proxy --upstream http://127.0.0.1:8000 --listen 127.0.0.1:8080",
     )
     parser.add_argument("--upstream", metavar="URL", help="where requests go (UPSTREAM)")
     parser.add_argument("--listen", metavar="HOST:PORT", help="where they come in (LISTEN)")
@@ -35,4 +33,5 @@ def main(arguments: list[str]) -> NoReturn:
     except SettingError as error:
         print(f"pillion: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    serve(settings, Path(environ.get(RUN_DIRECTORY_VARIABLE) or tempfile.gettempdir()))
+    run_directory = environ.get(RUN_DIRECTORY_VARIABLE)
+    serve(settings, Path(run_directory) if run_directory else None)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
+from typing import NoReturn
 
-from pillion.cli.arguments import Arguments, add_pair, here, positive, read_pair
+from pillion.cli.arguments import Arguments, positive
+from pillion.cli.pair import add_pair, here, read_pair
 from pillion.cli.signals import Stopped, stop_on_signals
 from pillion.compare.engines import process
 from pillion.compare.layouts import LAYOUTS, plan
 from pillion.compare.ready import wait_ready
-from pillion.image.enter import enter, own_entry, started_with
-from pillion.image.environ.names import Namespaces, near_miss
+from pillion.image.enter import command_environment, enter, own_entry
+from pillion.image.environ.finding import REFUSING
 from pillion.image.orphans import no_child_left
 from pillion.image.refusal import Failure, Refusal
 
@@ -38,7 +41,7 @@ def main(arguments: list[str]) -> int:
     if separator:
         if given.pair or given.layout != "shared":
             raise Refusal("run a command", "it goes without a pair file, in layout shared", "leave the others out")
-        return _run_command(command)
+        _run_command(command)
     if not given.pair:
         raise Refusal("run a pair", "neither a pair file nor a command is given", "pillion run PAIR, or -- CMD")
     pair = read_pair(given)
@@ -70,27 +73,20 @@ def _divide(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
     return arguments[:at], True, arguments[at + 1 :]
 
 
-def _run_command(command: list[str]) -> int:
-    """The caller's environment is the container's. A Python backend's prints are seen at once unless it says other."""
-    for name in os.environ:
-        if miss := near_miss(name, Namespaces()):
-            raise Refusal(
-                "run a command", f"the prefix of {name} is almost a namespace", f"did you mean {miss.suggestion}?"
-            )
-    enter(command, {b"PYTHONUNBUFFERED": b"1", **started_with()}, own_entry(sys.argv[0]), _say)
+def _run_command(command: list[str]) -> NoReturn:
+    """The caller's environment is the container's; whoever types can mend what a container is only warned of."""
+    enter(command, command_environment(), own_entry(sys.argv[0]), _say, refused=(*REFUSING, "S2"))
 
 
 def _line(program: str, channel: str, text: str) -> None:
-    """One line of a program; those of `shared` carry their program's name already."""
-    if program == "shared":
-        name, bar, rest = text.partition(" | ")
-        program, text = (name.strip(), rest) if bar else ("pillion", text)
     out = sys.stdout if channel == "stdout" else sys.stderr
     label = f"{program:7} |"
-    if out.isatty():
+    if out.isatty() and not os.environ.get("NO_COLOR"):
         label = f"{COLOURS.get(program, '')}{label}{PLAIN}"
     print(f"{label} {text}", file=out, flush=True)
 
 
 def _say(message: str) -> None:
-    _line("pillion", "stderr", message)
+    # Nobody may read any more; the pair is stopped by a signal and not by that.
+    with contextlib.suppress(OSError):
+        _line("pillion", "stderr", message)

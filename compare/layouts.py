@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pillion.image.environ.conflicts import declared_port, front_port, inner_port
-from pillion.image.environ.split import DEFAULT_PATH
 from pillion.image.pair import RECORD_VARIABLE, Container, Pair, PairRecord, Probe, ProgramRecord
 from pillion.image.pairfile.roles import is_pillion_proxy
-from pillion.image.ports import LOOPBACK, host_of, is_loopback, port_of
+from pillion.image.ports import LOOPBACK, host_of, port_of
 from pillion.image.refusal import Refusal
+from pillion.image.sidecar import Sidecar, read_sidecar
 
 LAYOUTS = ("direct", "shared", "separate")
 # The reserve by which our own deadline ends before the platform's.
@@ -28,23 +28,28 @@ class Place(NamedTuple):
 
 
 class Process(NamedTuple):
-    """One process that the engine starts: exactly this argv, environment and working directory."""
+    """One process that the engine starts: exactly this argv, environment and working directory.
+
+    `stop_signal` is its name; `shared` stops both programs by itself.
+    """
 
     name: str
     argv: tuple[str, ...]
     environ: Mapping[str, str]
     cwd: Path
+    stop_signal: str = "SIGTERM"
 
 
 class Plan(NamedTuple):
     """A layout ready to start. Clients come in at `port` on loopback; `ports` maps all that will be bound to where in
-    the pair file they stand; `ready_path` is "" if any answer means ready. `notices` are reported."""
+    the pair file they stand. It is ready when `ready` succeeds there, or, if that is None, when the backend answers
+    anything. `notices` are reported."""
 
     layout: str
     processes: tuple[Process, ...]
     port: int
     ports: Mapping[int, str]
-    ready_path: str
+    ready: Probe | None
     notices: tuple[str, ...] = ()
 
 
@@ -53,117 +58,111 @@ def plan(pair: Pair, layout: str, place: Place) -> Plan:
     what = f"run {pair.source} in layout {layout}"
     if layout not in LAYOUTS:
         raise Refusal(what, f"there is no such layout on engine process: {layout}", f"one of {', '.join(LAYOUTS)}")
-    backend = Process("backend", _backend_argv(what, pair), _environ(pair.backend, place), _cwd(what, pair))
+    ready, notices = _readiness(pair)
+    notices += _identities(pair)
+    backend = _container(what, pair, pair.backend, place)
     inner = {inner_port(pair): f"{pair.backend.field} ({pair.backend.name})"}
-    ready_path = _ready_path(pair.backend)
     if layout == "direct":
-        return Plan(layout, (backend,), inner_port(pair), inner, ready_path)
+        return Plan(layout, (backend,), inner_port(pair), inner, ready, notices)
     front = {front_port(pair): f"{pair.proxy.field} ({pair.proxy.name})"}
-    upstream, notices = _upstream(pair)
-    if layout == "separate":
-        proxy = _proxy(what, pair, place, upstream)
-        return Plan(layout, (backend, proxy), front_port(pair), inner | front, ready_path, notices)
-    shared = _shared(what, pair, place, backend, upstream)
-    return Plan(layout, (shared,), front_port(pair), inner | front, ready_path, notices)
-
-
-def _proxy(what: str, pair: Pair, place: Place, upstream: Mapping[str, str]) -> Process:
-    container = pair.proxy
-    if is_pillion_proxy(container):
-        argv: tuple[str, ...] = (str(place.entry), "proxy", *_proxy_arguments(container))
-    elif container.command:
-        argv = (*container.command, *container.args)
-    else:
-        raise _no_command(what, container)
-    environ = {**_environ(container, place), **upstream}
-    if is_pillion_proxy(container):
-        # On a developer's machine the default is loopback; a LISTEN in the file stands.
-        environ.setdefault("LISTEN", f"{LOOPBACK}:{front_port(pair)}")
-    return Process("proxy", argv, environ, pair.directory)
-
-
-def _shared(what: str, pair: Pair, place: Place, backend: Process, upstream: Mapping[str, str]) -> Process:
-    """One container: both environments in one, told apart by namespaces, and `pillion enter` before the command."""
-    if not is_pillion_proxy(pair.proxy):
+    if is_pillion_proxy(pair.proxy):
+        sidecar, renamed = _on_loopback(pair, read_sidecar(pair.proxy))
+        notices += renamed
+        if layout == "shared":
+            processes: tuple[Process, ...] = (_shared(pair, place, backend, sidecar, ready),)
+        else:
+            processes = (backend, _sidecar(pair, place, sidecar))
+    elif layout == "shared":
         why = f"{pair.proxy.field} ({pair.proxy.name}) is not Pillion's proxy"
         raise Refusal(what, why, "compare it with --layout direct,separate, or use the image pillion/sidecar")
-    own = _bare(pair.proxy.env) | {name.removeprefix("PROXY__"): value for name, value in upstream.items()}
+    else:
+        processes = (backend, _container(what, pair, pair.proxy, place))
+    return Plan(layout, processes, front_port(pair), inner | front, ready, notices)
+
+
+def _container(what: str, pair: Pair, container: Container, place: Place) -> Process:
+    """What a container of its own would run."""
+    if not container.command:
+        why = f"{container.field} ({container.name}) has no command, and engine process has no image to take one from"
+        raise Refusal(what, why, f"add {container.field}.command")
+    # A relative or absent workingDir is relative to the pair file: there is no image to have it in.
+    folder = pair.directory / container.working_dir
+    if not folder.is_dir():
+        why = f"{container.field}.workingDir: there is no directory {folder} here"
+        raise Refusal(what, why, "make it, or leave workingDir to the image")
+    return Process(
+        "backend" if container is pair.backend else "proxy",
+        (*container.command, *container.args),
+        _environ(place, container.env),
+        folder,
+        container.stop_signal or "SIGTERM",
+    )
+
+
+def _sidecar(pair: Pair, place: Place, sidecar: Sidecar) -> Process:
+    """Pillion's proxy in a container of its own."""
+    argv = (str(place.entry), "proxy", *sidecar.arguments)
+    return Process("proxy", argv, _environ(place, sidecar.environ), pair.directory)
+
+
+def _shared(pair: Pair, place: Place, backend: Process, sidecar: Sidecar, ready: Probe | None) -> Process:
+    """One container: both environments in one, told apart by namespaces, and `pillion enter` before the command."""
     record = PairRecord(
         name=pair.name,
         backend=ProgramRecord(
             cwd=str(backend.cwd),
             port=declared_port(pair.backend),
-            ready_path=_ready_path(pair.backend),
-            stop_signal=pair.backend.stop_signal or "SIGTERM",
+            ready_path=ready.path if ready else "",
+            stop_signal=backend.stop_signal,
         ),
-        proxy=ProgramRecord(args=_proxy_arguments(pair.proxy), cwd=str(pair.directory), port=front_port(pair)),
+        proxy=ProgramRecord(args=sidecar.arguments, cwd=str(pair.directory)),
         deadline_s=max(min(DEADLINE_S, pair.grace_s - RESERVE_S), 1.0),
     )
     environ = {
         "HOME": place.home,
-        "BACKEND__PATH": backend.environ["PATH"],
+        "BACKEND__PATH": place.path,
         **{f"BACKEND__{name}": value for name, value in pair.backend.env.items()},
-        **{f"PROXY__{name}": value for name, value in own.items()},
+        **{f"PROXY__{name}": value for name, value in sidecar.environ.items()},
         RECORD_VARIABLE: record.to_json(),
     }
-    environ.setdefault("PROXY__LISTEN", f"{LOOPBACK}:{front_port(pair)}")
     return Process("shared", (str(place.entry), "enter", "--", *backend.argv), environ, pair.directory)
 
 
-def _bare(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name.removeprefix("PROXY__"): value for name, value in environ.items()}
+def _environ(place: Place, own: Mapping[str, str]) -> dict[str, str]:
+    """What a runtime sets by itself, then what the file says; nothing of the caller's."""
+    return {"PATH": place.path, "HOME": place.home, **own}
 
 
-def _environ(container: Container, place: Place) -> dict[str, str]:
-    """What a container's process sees: what a runtime sets by itself, then what the file says; nothing of ours."""
-    return {"PATH": place.path, "HOME": place.home, **container.env}
+def _on_loopback(pair: Pair, sidecar: Sidecar) -> tuple[Sidecar, tuple[str, ...]]:
+    """The sidecar's addresses on this machine: an upstream named by service becomes loopback, as in one pod or one
+    container, and what nobody asked to be public stays on loopback."""
+    environ = dict(sidecar.environ)
+    environ.setdefault("LISTEN", f"{LOOPBACK}:{front_port(pair)}")
+    upstream = environ.get("UPSTREAM", "")
+    if not upstream or host_of(upstream) != pair.backend.name.lower():
+        return sidecar._replace(environ=environ), ()
+    environ["UPSTREAM"] = f"http://{LOOPBACK}:{port_of(upstream) or inner_port(pair)}"
+    field = sidecar.fields["UPSTREAM"]
+    notice = f"{field}: UPSTREAM names the service {pair.backend.name}; here it is {environ['UPSTREAM']}"
+    return sidecar._replace(environ=environ), (notice,)
 
 
-def _backend_argv(what: str, pair: Pair) -> tuple[str, ...]:
-    if not pair.backend.command:
-        raise _no_command(what, pair.backend)
-    return (*pair.backend.command, *pair.backend.args)
+def _readiness(pair: Pair) -> tuple[Probe | None, tuple[str, ...]]:
+    """The backend's readiness (else startup) probe, if it can be asked through the proxy too."""
+    probe = pair.backend.readiness or pair.backend.startup
+    if probe is None or probe.kind == "tcp":
+        return None, ()
+    if probe.kind == "http" and probe.scheme.lower() == "http" and probe.port == inner_port(pair):
+        return probe, ()
+    what = f"HTTP on port {probe.port}" if probe.kind == "http" else probe.kind
+    notice = f"{pair.backend.field}: its readiness probe ({what}) is not used; any answer of the backend means ready"
+    return None, (notice,)
 
 
-def _no_command(what: str, container: Container) -> Refusal:
-    why = f"{container.field} ({container.name}) has no command, and engine process has no image to take one from"
-    return Refusal(what, why, f"add {container.field}.command")
-
-
-def _cwd(what: str, pair: Pair) -> Path:
-    """A relative or absent workingDir is relative to the pair file: this engine has no image to have it in."""
-    folder = pair.directory / pair.backend.working_dir
-    if not folder.is_dir():
-        why = f"{pair.backend.field}.workingDir: there is no directory {folder} here"
-        raise Refusal(what, why, "make it, or leave workingDir to the image")
-    return folder
-
-
-def _proxy_arguments(container: Container) -> tuple[str, ...]:
-    """The arguments after `pillion proxy`."""
-    words = (*container.command, *container.args)
-    return words[words.index("proxy") + 1 :] if "proxy" in words else container.args
-
-
-def _ready_path(container: Container) -> str:
-    probe: Probe | None = container.readiness or container.startup or container.liveness
-    return probe.path if probe is not None and probe.kind == "http" else ""
-
-
-def _upstream(pair: Pair) -> tuple[dict[str, str], tuple[str, ...]]:
-    """An upstream named by service becomes loopback: on this engine, as in one pod or one container, both are there."""
-    name = "PROXY__UPSTREAM" if "PROXY__UPSTREAM" in pair.proxy.env else "UPSTREAM"
-    given = pair.proxy.env.get(name, "")
-    host = host_of(given)
-    if not given or not is_pillion_proxy(pair.proxy) or is_loopback(host) or given.startswith("unix:"):
-        return {}, ()
-    if host != pair.backend.name.lower():
-        return {}, ()
-    scheme = given.partition("://")[0] if "://" in given else "http"
-    rewritten = f"{scheme}://{LOOPBACK}:{port_of(given) or inner_port(pair)}"
-    return {name: rewritten}, (f"{name} names the service {host}: {rewritten} here, where both share one network",)
-
-
-def default_path(entry: Path) -> str:
-    """The PATH of a process engine: our own environment's programs first, so that the sample's gunicorn is found."""
-    return f"{entry.parent}:{DEFAULT_PATH}"
+def _identities(pair: Pair) -> tuple[str, ...]:
+    """Engine process has no second uid to give."""
+    return tuple(
+        f"{container.field}: runAsUser {container.run_as_user} is not used; engine process runs all as the caller"
+        for container in (pair.backend, pair.proxy)
+        if container.run_as_user is not None
+    )

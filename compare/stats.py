@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from pillion.compare.comparison import Sample
 from pillion.compare.histogram import Histogram
+from pillion.compare.result import Comparison, Sample
 
 
 class Spread(NamedTuple):
@@ -61,3 +61,13 @@ def summarise(samples: Sequence[Sample]) -> Summary:
         ready_s=spread([sample.ready_s for sample in samples]),
         late_share=late / requests if requests else 0.0,
     )
+
+
+def summaries(comparison: Comparison) -> dict[str, Summary]:
+    """The summary of each layout, in the order in which they were asked for."""
+    return {layout: summarise(samples) for layout, samples in comparison.samples.items()}
+
+
+def overlap(one: Spread, other: Spread) -> bool:
+    """Whether the rounds of two layouts cannot be told apart: some round of one lies within those of the other."""
+    return one.least <= other.greatest and other.least <= one.greatest

@@ -7,59 +7,62 @@ write to, hand the records over, become supervisord.
 from __future__ import annotations
 
 import os
-import pwd
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
-from pillion.image.environ.finding import Finding, refusing
+from pillion.image.account import Account, account, own_identity
+from pillion.image.environ.finding import REFUSING, Finding
 from pillion.image.environ.names import decode, encode
-from pillion.image.environ.split import DEFAULT_PATH, Facts, Identity, Split, split
+from pillion.image.environ.split import DEFAULT_PATH, Facts, Split, split
 from pillion.image.launch import (
     DESCRIPTORS_VARIABLE,
     HELD_SIGNALS,
+    NOT_EXECUTABLE,
     RUN_DIRECTORY_VARIABLE,
     LaunchRecord,
     current_limits,
     find_command,
     hand_over,
 )
-from pillion.image.pair import RECORD_VARIABLE, PairRecord, ProgramRecord, read_record
+from pillion.image.pair import PROGRAMS, RECORD_VARIABLE, PairRecord, ProgramRecord, read_record
 from pillion.image.refusal import Failure, Refusal
+from pillion.image.stop_signal import signal_number
 
 RUN_DIRECTORIES = ("/run/pillion", "/dev/shm", "/tmp")
-# The shares of the deadline: the proxy drains first, the backend stops after it; the rest is our own last word.
-PROXY_SHARE, BACKEND_SHARE = 0.6, 0.35
+# A unix socket's path has at most 107 bytes (unix(7)), and supervisord binds a temporary name beside its own.
+LONGEST_RUN_DIRECTORY = 107 - len("/supervisor.sock.1234567")
 
 
-class Account(NamedTuple):
-    """The numbers a program runs under (-1: those of the caller), and what passwd says of them."""
+def enter(
+    command: Sequence[str],
+    block: Mapping[bytes, bytes],
+    entry: Path,
+    warn: Callable[[str], None],
+    refused: Collection[str] = REFUSING,
+) -> NoReturn:
+    """Become supervisord. `block` is the environment, `entry` the `pillion` executable. Raises Refusal.
 
-    uid: int
-    gid: int
-    identity: Identity
-
-
-def enter(command: Sequence[str], block: Mapping[bytes, bytes], entry: Path, warn: Callable[[str], None]) -> NoReturn:
-    """Become supervisord. `block` is the environment, `entry` the `pillion` executable. Raises Refusal."""
+    Findings of the severities in `refused` do not start; other warnings are said by `warn`.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     environ = decode(block)
     record = read_record(environ[RECORD_VARIABLE]) if environ.get(RECORD_VARIABLE) else PairRecord()
     records, findings = prepare(command, environ, record, entry)
+    if stopping := [finding for finding in findings if finding.severity in refused]:
+        raise Refusal("start the pair", "; ".join(map(str, stopping)))
     for finding in findings:
-        if finding.severity != "S3":
+        if finding.severity == "S2":
             warn(str(finding))
-    if refused := refusing(findings):
-        raise Refusal("start the pair", "; ".join(str(finding) for finding in refused))
-    run_directory = choose_run_directory(environ.get(RUN_DIRECTORY_VARIABLE, ""))
+    run_directory = make_run_directory(environ.get(RUN_DIRECTORY_VARIABLE, ""))
     supervisor = {
-        "PATH": f"{entry.parent}:{DEFAULT_PATH}",
+        "PATH": own_path(entry),
         "LANG": "C.UTF-8",
         "TMPDIR": str(run_directory),
         RUN_DIRECTORY_VARIABLE: str(run_directory),
-        DESCRIPTORS_VARIABLE: hand_over(records),
+        DESCRIPTORS_VARIABLE: hand_over([_with_run_directory(each, run_directory) for each in records]),
     }
     os.execve(entry, [str(entry), "supervise"], encode(supervisor))
 
@@ -70,108 +73,90 @@ def prepare(
     """Both programs' launch records and what is to be said of the environment. Raises Refusal."""
     if not command:
         raise Refusal("start the pair", "there is no backend command", "give one: pillion enter -- CMD [ARG...]")
+    commands = {"proxy": (str(entry), "proxy", *record.proxy.args), "backend": tuple(command)}
     accounts = {"proxy": account(record.proxy.user), "backend": account(record.backend.user)}
     facts = Facts(
-        container=account("").identity,
+        container=own_identity(),
         proxy=accounts["proxy"].identity,
         backend=accounts["backend"].identity,
-        own_path=f"{entry.parent}:{DEFAULT_PATH}",
+        own_path=own_path(entry),
     )
     divided = split(environ, record, facts, lambda path: Path(path).read_bytes())
-    proxy_command = (str(entry), "proxy", *record.proxy.args)
     records = [
-        _launch_record("proxy", proxy_command, record.proxy, accounts["proxy"], divided, record),
-        _launch_record("backend", tuple(command), record.backend, accounts["backend"], divided, record),
+        _launch_record(name, commands[name], getattr(record, name), accounts[name], divided, record.stop_s(name))
+        for name in PROGRAMS
     ]
-    _check_command(records[1])
-    return records, divided.findings
+    for each in records:
+        _check(each)
+    others = [_one_uid(name, who) for name, who in accounts.items() if who.refused is not None]
+    return records, (*divided.findings, *others)
 
 
 def _launch_record(
-    name: str, argv: tuple[str, ...], program: ProgramRecord, who: Account, divided: Split, record: PairRecord
+    name: str, argv: tuple[str, ...], program: ProgramRecord, who: Account, divided: Split, stop_s: float
 ) -> LaunchRecord:
-    share = PROXY_SHARE if name == "proxy" else BACKEND_SHARE
-    environ = divided.environ(name)
-    if name == "proxy":
-        # Its own drain must end before supervisord's patience with it does.
-        environ.setdefault("DRAIN_TIMEOUT", f"{record.deadline_s * share * 0.9:g}")
     umask = os.umask(0o022)
     os.umask(umask)
+    try:
+        stop_signal = signal_number(program.stop_signal)
+    except ValueError as error:
+        raise Refusal("start the pair", f"the {name}'s stop signal: {error}", "name one, such as SIGTERM") from error
     return LaunchRecord(
         program=name,
         argv=argv,
-        environ=environ,
+        environ=divided.environ(name),
         cwd=program.cwd,
         uid=who.uid,
         gid=who.gid,
         groups=() if who.uid < 0 else (who.gid,),
         umask=umask,
         rlimits=current_limits(),
-        stop_signal=_signal_number(program.stop_signal),
-        stop_s=record.deadline_s * share,
+        stop_signal=stop_signal,
+        stop_s=stop_s,
     )
 
 
-def _signal_number(name: str) -> int:
-    """`SIGTERM`, `TERM` or `15`. Raises Refusal."""
-    if name.isdigit() and int(name) in set(signal.Signals):
-        return int(name)
-    number = getattr(signal, f"SIG{name.upper().removeprefix('SIG')}", None)
-    if not isinstance(number, signal.Signals):
-        raise Refusal("start the pair", f"the stop signal {name!r} is not known here", "name one, such as SIGTERM")
-    return int(number)
+def _one_uid(name: str, who: Account) -> Finding:
+    happens = f"uid {who.refused} cannot be taken without root: it runs as uid {who.identity.uid}"
+    return Finding("S2", name, happens, "the split is then hygiene, not a boundary")
 
 
-def _check_command(record: LaunchRecord) -> None:
-    """Refuse a command that cannot be there before anything is started, with a shell's exit code for it."""
+def _with_run_directory(record: LaunchRecord, folder: Path) -> LaunchRecord:
+    """The proxy keeps its worker files in the directory that was found writable."""
+    if record.program != "proxy":
+        return record
+    return record._replace(environ={**record.environ, RUN_DIRECTORY_VARIABLE: str(folder)})
+
+
+def _check(record: LaunchRecord) -> None:
+    """Refuse what cannot be there before anything is started, with a shell's exit code for a missing command."""
+    if record.cwd and not Path(record.cwd).is_dir():
+        why = f"its working directory {record.cwd} is not there"
+        raise Failure(f"start the {record.program}", why, "make it, or mend workingDir", exit_code=NOT_EXECUTABLE)
     found, code = find_command(record.argv[0], record.environ.get("PATH", ""), record.cwd)
     if code:
-        raise Failure("start the backend", found, "mend its command", exit_code=code)
+        raise Failure(f"start the {record.program}", found, "mend its command", exit_code=code)
 
 
-def account(user: str) -> Account:
-    """The account for `UID[:GID]`, or for "" the one this process has; nobody but root can take another."""
-    own = os.geteuid()
-    uid_text, _, gid_text = user.partition(":")
-    if not user or own != 0 or not uid_text.isdigit():
-        return Account(-1, -1, _identity(own))
-    uid = int(uid_text)
-    gid = int(gid_text) if gid_text.isdigit() else _primary_group(uid)
-    return Account(uid, gid, _identity(uid))
-
-
-def _identity(uid: int) -> Identity:
-    try:
-        entry = pwd.getpwuid(uid)
-    except KeyError:
-        return Identity(uid)
-    return Identity(uid, entry.pw_name, entry.pw_dir)
-
-
-def _primary_group(uid: int) -> int:
-    try:
-        return pwd.getpwuid(uid).pw_gid
-    except KeyError:
-        return 0
-
-
-def choose_run_directory(asked: str) -> Path:
-    """A private directory of our own in the first place that can be written. Raises Refusal if none can."""
+def make_run_directory(asked: str) -> Path:
+    """A fresh private directory in the first place that can be written; `supervise` removes it. Raises Refusal."""
     places = ([asked] if asked else []) + list(RUN_DIRECTORIES)
     for place in places:
+        folder = Path(place, f"pillion-{os.urandom(6).hex()}")
+        if len(str(folder)) > LONGEST_RUN_DIRECTORY:
+            continue
         try:
-            if place in (asked, "/run/pillion"):
-                Path(place).mkdir(mode=0o700, parents=True, exist_ok=True)
-                if os.access(place, os.W_OK):
-                    return Path(place)
-            else:
-                fresh = Path(place, f"pillion-{os.urandom(6).hex()}")
-                fresh.mkdir(mode=0o700)
-                return fresh
+            folder.mkdir(mode=0o700, parents=place in (asked, "/run/pillion"))
         except OSError:
             continue
-    why = "none of " + ", ".join(places) + " can be written"
+        return folder
+    why = "none of " + ", ".join(places) + f" can be written (or is longer than {LONGEST_RUN_DIRECTORY} characters)"
     raise Refusal("start the pair", why, f"mount a tmpfs at /run/pillion, or set {RUN_DIRECTORY_VARIABLE}")
+
+
+def own_path(entry: Path) -> str:
+    """The PATH of Pillion's own programs: what is installed beside it, then the usual places."""
+    return f"{entry.parent}:{DEFAULT_PATH}"
 
 
 def started_with() -> dict[bytes, bytes]:
@@ -186,6 +171,11 @@ def started_with() -> dict[bytes, bytes]:
         if equals:
             environ.setdefault(name, value)
     return environ
+
+
+def command_environment() -> dict[bytes, bytes]:
+    """What `pillion run -- CMD` takes for the container's: ours, and prints of a Python backend seen at once."""
+    return {b"PYTHONUNBUFFERED": b"1", **started_with()}
 
 
 def own_entry(argv0: str) -> Path:

@@ -16,6 +16,8 @@ from pillion.image.refusal import Refusal
 PROGRAMS = ("proxy", "backend")
 RECORD_VERSION = 1
 RECORD_VARIABLE = "PILLION_PAIR"
+# The proxy drains first, the backend stops after it.
+STOP_SHARES = {"proxy": 0.6, "backend": 0.35}
 
 
 class Probe(NamedTuple):
@@ -96,8 +98,8 @@ class ProgramRecord(NamedTuple):
 class PairRecord(NamedTuple):
     """What `enter` must know about the pair; travels as JSON, version 1, in `PILLION_PAIR`.
 
-    `deadline_s` is the one deadline for stopping everything, in seconds. `verbatim` turns every derived change of the
-    environment off.
+    `deadline_s` is the one deadline for stopping everything, in seconds. `verbatim` keeps HOME, USER, LOGNAME, PATH and
+    NO_PROXY of the backend as they were; ports and service links are still settled.
     """
 
     name: str = "pair"
@@ -105,6 +107,10 @@ class PairRecord(NamedTuple):
     proxy: ProgramRecord = ProgramRecord()
     deadline_s: float = 8.5
     verbatim: bool = False
+
+    def stop_s(self, program: str) -> float:
+        """A program's share of the deadline, in seconds; what is left over is for our own last word."""
+        return self.deadline_s * STOP_SHARES[program]
 
     def to_json(self) -> str:
         """The record as one line of JSON."""

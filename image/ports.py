@@ -7,13 +7,20 @@ from collections.abc import Mapping
 LISTEN_PORT = 8080
 UPSTREAM_PORT = 8000
 LOOPBACK = "127.0.0.1"
+_SCHEME_PORTS = {"http": 80, "https": 443}
 
 
 def port_of(authority: str) -> int | None:
-    """The port in `HOST:PORT`, `[V6]:PORT`, `:PORT` or a URL's authority; None if there is none or it is no port."""
-    rest = authority.partition("://")[2] or authority
-    digits = rest.partition("/")[0].rpartition(":")[2]
-    return int(digits) if digits.isascii() and digits.isdigit() and 0 < int(digits) < 65536 else None
+    """The port in `HOST:PORT`, `[V6]:PORT`, `:PORT` or a URL; None if there is none or it is no port.
+
+    A URL without one has its scheme's (RFC 9110 section 4.2).
+    """
+    scheme, url, rest = authority.partition("://")
+    host, colon, digits = (rest if url else authority).partition("/")[0].rpartition(":")
+    if digits.isascii() and digits.isdigit() and 0 < int(digits) < 65536:
+        return int(digits)
+    bare_host = not colon or digits.endswith("]")
+    return _SCHEME_PORTS.get(scheme.lower()) if url and bare_host and (host or digits) else None
 
 
 def host_of(authority: str) -> str:
@@ -30,9 +37,10 @@ def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def listen_port(environ: Mapping[str, str]) -> int:
-    """Where the proxy listens: LISTEN > PORT > 8080."""
-    return port_of(environ.get("LISTEN", "")) or port_of(f":{environ.get('PORT', '')}") or LISTEN_PORT
+def listen_ports(environ: Mapping[str, str]) -> tuple[int, ...]:
+    """Where the proxy listens, at least one: LISTEN, which may name several with commas > PORT > 8080."""
+    named = tuple(port for part in environ.get("LISTEN", "").split(",") if (port := port_of(part.strip())))
+    return named or (port_of(f":{environ.get('PORT', '')}") or LISTEN_PORT,)
 
 
 def backend_port(upstream: str, environ: Mapping[str, str], declared: int) -> int:

@@ -19,7 +19,9 @@ from pillion.compare.proc import descendants
 from pillion.image.environ.names import encode
 from pillion.image.launch import RUN_DIRECTORY_VARIABLE, find_command
 from pillion.image.orphans import children, dies_with, end_children
+from pillion.image.pair import PROGRAMS
 from pillion.image.refusal import Failure, Refusal
+from pillion.image.stop_signal import signal_number
 
 NAME = "process"
 CANNOT_MEASURE = (
@@ -40,6 +42,7 @@ class Running:
         self._run_directory = Path(tempfile.mkdtemp(prefix="pillion-"))
         self._strangers = children()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._output = Output({}, sink)
         self.started = time.monotonic()
         try:
             for process in plan.processes:
@@ -50,8 +53,8 @@ class Running:
                 for channel, stream in (("stdout", child.stdout), ("stderr", child.stderr))
                 if stream is not None
             }
-            self.output = Output(pipes, sink)
-            self.output.start()
+            self._output = Output(pipes, sink)
+            self._output.start()
         except BaseException:
             self._end()
             raise
@@ -98,17 +101,24 @@ class Running:
 
     def explain_loss(self, name: str, code: int) -> str:
         """Why a program that has ended did so, for a message."""
-        self.output.finish(1.0)
-        last = self.output.last_lines()
-        who = "the pair" if name == "shared" else f"the {name}"
-        return f"{who} ended with {code}" + (f"; its last line: {last[0]}" if last else " and wrote nothing")
+        self._output.finish(1.0)
+        if name == "shared":
+            return f"the pair ended with {code}: {self._output.last_line('pillion')}{self.last_words()}"
+        last = self._output.last_line(name)
+        return f"the {name} ended with {code}" + (f"; its last line: {last}" if last else " and wrote nothing")
+
+    def last_words(self) -> str:
+        """What each program wrote last, to be put behind a message."""
+        said = {program: self._output.last_line(program) for program in PROGRAMS}
+        return "".join(f"; last line of the {program}: {line}" for program, line in said.items() if line)
 
     def stop(self) -> None:
-        """The proxy first, then the backend, as both layouts do; then whatever is left."""
+        """The proxy first, so that it can drain while its backend still answers, as a native sidecar's platform and
+        `shared` do too; then the backend; then whatever is left."""
         deadline = time.monotonic() + self._grace_s
-        for name in ("proxy", "shared", "backend"):
-            if child := self._children.get(name):
-                _terminate(child, deadline)
+        for process in reversed(self.plan.processes):
+            if child := self._children.get(process.name):
+                _terminate(child, signal_number(process.stop_signal), deadline)
         end_children(spare=self._strangers)
 
     def _end(self) -> None:
@@ -117,8 +127,7 @@ class Running:
             for stream in (child.stdout, child.stderr):
                 if stream is not None:
                     stream.close()
-        if hasattr(self, "output"):
-            self.output.finish(2.0)
+        self._output.finish(2.0)
         shutil.rmtree(self._run_directory, ignore_errors=True)
 
 
@@ -128,23 +137,23 @@ def start(plan: Plan, what: str, sink: LineSink, grace_s: float = 10.0, cpus: Co
     Raises Refusal if one of its ports is taken, Failure if a program cannot be started.
     """
     for port, field in plan.ports.items():
-        if not _is_free(port):
-            mend = "stop what listens there, or change the port in the file"
-            raise Refusal(what, f"port {port} of {field} is in use on this machine", mend)
+        if why := _not_free(port):
+            raise Refusal(what, f"port {port} of {field} {why}", "change the port in the file, or mend that")
     return Running(plan, sink, grace_s, cpus)
 
 
-def _is_free(port: int) -> bool:
-    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0")):
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
+def _not_free(port: int) -> str:
+    """Why nobody can listen on a port now, "" if one can."""
+    for host in ("127.0.0.1", "0.0.0.0"):
+        with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
             except OSError as error:
-                if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                    return False
-                raise
-    return True
+                if error.errno == errno.EADDRINUSE:
+                    return "is in use on this machine"
+                return f"cannot be bound: {error.strerror}"
+    return ""
 
 
 def _in_child(parent: int, cpus: Collection[int]) -> Callable[[], None]:
@@ -159,9 +168,9 @@ def _in_child(parent: int, cpus: Collection[int]) -> Callable[[], None]:
     return prepare
 
 
-def _terminate(child: subprocess.Popen[bytes], deadline: float) -> None:
+def _terminate(child: subprocess.Popen[bytes], number: int, deadline: float) -> None:
     if child.poll() is None:
-        child.terminate()
+        child.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(max(deadline - time.monotonic(), 0.1))
     if child.poll() is None:

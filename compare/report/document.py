@@ -4,48 +4,30 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from pillion.compare.comparison import Processors, Sample, Schedule
-from pillion.compare.stats import Spread, Summary
-from pillion.image.environ.conflicts import Conflict
-from pillion.image.pair import Pair
+from pillion.compare.result import Comparison, Sample
+from pillion.compare.stats import Spread, Summary, summaries
 
 VERSION = 1
 
 
-def document(
-    pair: Pair,
-    engine: str,
-    schedule: Schedule,
-    processors: Processors,
-    samples: Mapping[str, Sequence[Sample]],
-    summaries: Mapping[str, Summary],
-    found: Sequence[Conflict],
-    not_measured: Sequence[str],
-) -> dict[str, Any]:
+def document(comparison: Comparison) -> dict[str, Any]:
     """The whole comparison; latencies in microseconds, memory in bytes, durations in seconds."""
+    pair = comparison.pair
+    found = summaries(comparison)
     return {
         "version": VERSION,
         "pair": {"name": pair.name, "source": pair.source},
-        "engine": engine,
+        "engine": comparison.engine,
         "machine": {"system": platform.platform(), "python": platform.python_version()},
-        "schedule": schedule._asdict(),
-        "processors": processors._asdict(),
-        "layouts": {name: _layout(summary, samples[name]) for name, summary in summaries.items()},
-        "conflicts": [
-            {
-                "name": conflict.name,
-                "severity": conflict.severity,
-                "programs": list(conflict.programs),
-                "happens": conflict.happens,
-                "resolution": conflict.resolution,
-            }
-            for conflict in found
-        ],
-        "not_measured": list(not_measured),
-        "notices": list(pair.notices),
+        "schedule": comparison.schedule._asdict(),
+        "processors": comparison.processors._asdict(),
+        "layouts": {name: _layout(summary, comparison.samples[name]) for name, summary in found.items()},
+        "conflicts": [{**conflict._asdict(), "programs": list(conflict.programs)} for conflict in comparison.conflicts],
+        "not_measured": list(comparison.not_measured),
+        "notices": list(comparison.notices),
     }
 
 

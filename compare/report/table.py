@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -11,10 +12,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pillion.compare.comparison import Processors, Schedule
-from pillion.compare.stats import Spread, Summary
+from pillion.compare.result import Comparison, Processors
+from pillion.compare.stats import Spread, Summary, overlap, summaries
 from pillion.image.environ.conflicts import Conflict
-from pillion.image.pair import Pair
 
 # Below this many requests beyond the percentile, it is rather one request's luck than a property of the layout.
 FEW_BEYOND = 10
@@ -23,32 +23,35 @@ LATE_IS_MUCH = 0.02
 _SEVERITY_STYLE = {"S0": "bold red", "S1": "red", "S2": "yellow", "S3": "dim"}
 
 
-def report(
-    pair: Pair,
-    engine: str,
-    schedule: Schedule,
-    processors: Processors,
-    summaries: Mapping[str, Summary],
-    found: Sequence[Conflict],
-    not_measured: Sequence[str],
-) -> RenderableType:
+class Row(NamedTuple):
+    """One line of the table: a figure of each layout, and, where a ratio makes sense, how it differed by round."""
+
+    label: str
+    form: str
+    figure: Callable[[Summary], float]
+    rounds: Callable[[Summary], Spread] | None = None
+
+
+def report(comparison: Comparison) -> RenderableType:
     """All that a person is told at the end of a comparison."""
+    found = summaries(comparison)
     parts: list[RenderableType] = [
         Text(),
-        _headline(pair, engine, schedule),
-        _measures(summaries),
-        *[Padding(Text(note, style="dim"), (0, 1)) for note in _notes(processors, summaries)],
+        _headline(comparison),
+        _measures(found),
+        *[Padding(Text(note, style="dim"), (0, 1)) for note in _notes(comparison.processors, found)],
         Text(),
-        _conflicts(found),
+        _conflicts(comparison.conflicts),
         Text(),
         Text("Not measured on this engine", style="bold"),
-        *[Text(f"  {subject}", style="dim") for subject in not_measured],
+        *[Text(f"  {subject}", style="dim") for subject in comparison.not_measured],
     ]
     return Group(*parts)
 
 
-def _headline(pair: Pair, engine: str, schedule: Schedule) -> Text:
-    text = Text.assemble((pair.name, "bold"), f" ({pair.source}), engine {engine}\n")
+def _headline(comparison: Comparison) -> Text:
+    pair, schedule = comparison.pair, comparison.schedule
+    text = Text.assemble((pair.name, "bold"), f" ({pair.source}), engine {comparison.engine}\n")
     text.append(
         f"{schedule.rounds} rounds of {schedule.duration_s:g} s at {schedule.rate:g} requests/s, open loop, "
         f"{schedule.method} {schedule.path}",
@@ -57,51 +60,66 @@ def _headline(pair: Pair, engine: str, schedule: Schedule) -> Text:
     return text
 
 
-def _measures(summaries: Mapping[str, Summary]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
+def _rows(percentiles: Iterable[str]) -> list[Row]:
+    return [
+        *(
+            Row(f"latency {name}, ms", "{:.2f}", partial(_latency, name), partial(_by_round, name))
+            for name in percentiles
+        ),
+        Row("achieved rate, 1/s", "{:.1f}", lambda found: found.rate.median),
+        Row("requests", "{:.0f}", lambda found: found.requests),
+        Row("failed requests", "{:.0f}", lambda found: found.failed),
+        Row(
+            "memory (PSS), MiB",
+            "{:.1f}",
+            lambda found: found.memory_bytes.median / 2**20,
+            lambda found: found.memory_bytes,
+        ),
+        Row(
+            "CPU per 1,000 requests, s",
+            "{:.2f}",
+            lambda found: found.cpu_s_per_1000.median,
+            lambda found: found.cpu_s_per_1000,
+        ),
+        Row("processes", "{:.0f}", lambda found: found.processes.median, lambda found: found.processes),
+        Row("start to ready, s", "{:.2f}", lambda found: found.ready_s.median, lambda found: found.ready_s),
+    ]
+
+
+def _latency(name: str, found: Summary) -> float:
+    return found.latency.percentiles()[name] / 1000
+
+
+def _by_round(name: str, found: Summary) -> Spread:
+    return found.percentiles[name]
+
+
+def _measures(found: Mapping[str, Summary]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
-    for layout in summaries:
+    for layout in found:
         table.add_column(layout, justify="right", style="bold" if layout == "shared" else "")
-    compared = "shared" in summaries and "separate" in summaries
+    compared = "shared" in found and "separate" in found
     if compared:
         table.add_column("shared / separate", justify="right", style="dim")
-    for label, form, read in _rows(summaries):
-        cells = [form(read(summary)) for summary in summaries.values()]
+    for row in _rows(next(iter(found.values())).percentiles):
+        cells = [row.form.format(row.figure(summary)) for summary in found.values()]
         if compared:
-            cells.append(_ratio(read(summaries["shared"]), read(summaries["separate"])))
-        table.add_row(label, *cells, end_section=label in ("latency p99.9, ms", "failed requests"))
+            cells.append(_ratio(row, found["shared"], found["separate"]))
+        table.add_row(row.label, *cells, end_section=row.label.startswith(("latency p99.9", "failed")))
     return table
 
 
-Row = tuple[str, Callable[[float], str], Callable[[Summary], float]]
+def _ratio(row: Row, shared: Summary, separate: Summary) -> str:
+    """With a tilde where the rounds of the two cannot be told apart; two equal counts need none."""
+    if row.rounds is None or not row.figure(separate):
+        return ""
+    one, other = row.rounds(shared), row.rounds(separate)
+    tilde = "~ " if overlap(one, other) and one != other else ""
+    return f"{tilde}{row.figure(shared) / row.figure(separate):.2f}"
 
 
-def _rows(summaries: Mapping[str, Summary]) -> list[Row]:
-    percentiles = next(iter(summaries.values())).percentiles
-    latency: list[Row] = [
-        (f"latency {name}, ms", lambda us: f"{us / 1000:.2f}", partial(_latency, name)) for name in percentiles
-    ]
-    return [
-        *latency,
-        ("achieved rate, 1/s", lambda rate: f"{rate:.1f}", lambda summary: summary.rate.median),
-        ("requests", lambda count: f"{count:.0f}", lambda summary: summary.requests),
-        ("failed requests", lambda count: f"{count:.0f}", lambda summary: summary.failed),
-        ("memory (PSS), MiB", lambda size: f"{size / 2**20:.1f}", lambda summary: summary.memory_bytes.median),
-        ("CPU per 1,000 requests, s", lambda s: f"{s:.2f}", lambda summary: summary.cpu_s_per_1000.median),
-        ("processes", lambda count: f"{count:.0f}", lambda summary: summary.processes.median),
-        ("start to ready, s", lambda s: f"{s:.2f}", lambda summary: summary.ready_s.median),
-    ]
-
-
-def _latency(name: str, summary: Summary) -> float:
-    return summary.latency.percentiles()[name]
-
-
-def _ratio(shared: float, separate: float) -> str:
-    return f"{shared / separate:.2f}" if separate else "-"
-
-
-def _notes(processors: Processors, summaries: Mapping[str, Summary]) -> list[str]:
+def _notes(processors: Processors, found: Mapping[str, Summary]) -> list[str]:
     """What must be known to read the figures."""
     notes = [
         "Latencies run from the intended send time to the last byte. The rest are medians of the rounds.",
@@ -110,21 +128,21 @@ def _notes(processors: Processors, summaries: Mapping[str, Summary]) -> list[str
         if processors.generator
         else "The load generator and the programs shared one processor.",
         "Between rounds p50 was "
-        + ", ".join(f"{name} {_range(summary.percentiles['p50'])}" for name, summary in summaries.items())
+        + ", ".join(f"{name} {_range(summary.percentiles['p50'])}" for name, summary in found.items())
         + " ms.",
     ]
-    fewest = min(summary.requests for summary in summaries.values())
+    if "shared" in found and "separate" in found:
+        notes.append("~ marks a ratio whose rounds overlap: this run does not tell the two apart.")
+    fewest = min(summary.requests for summary in found.values())
     if fewest * 0.001 < FEW_BEYOND:
         notes.append(
             f"p99.9 rests on {max(round(fewest * 0.001), 1)} of {fewest} requests a layout: read it as a hint; "
             "more with --rounds, --duration or --rate."
         )
-    late = {name: summary.late_share for name, summary in summaries.items() if summary.late_share > LATE_IS_MUCH}
+    late = {name: summary.late_share for name, summary in found.items() if summary.late_share > LATE_IS_MUCH}
     if late:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in late.items())
-        notes.append(
-            f"The load generator sent more than 100 us late: {shares}; the processors are too few or too busy."
-        )
+        notes.append(f"Sent more than 100 us late by the load generator: {shares}; the processors are too few or busy.")
     return notes
 
 
@@ -139,10 +157,11 @@ def _range(found: Spread) -> str:
 def _conflicts(found: Sequence[Conflict]) -> RenderableType:
     if not found:
         return Text("Environment: nothing would collide in one container.", style="bold")
+    count = f"{len(found)} conflict" + ("" if len(found) == 1 else "s")
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        title=f"Environment: {len(found)} conflicts in a naive merge, and what the split does",
+        title=f"Environment: {count} in a naive merge, and what the split does",
         title_justify="left",
         title_style="bold",
     )

@@ -133,17 +133,12 @@ def look_up(name: str) -> Entry:
     return GENERIC
 
 
-def is_secret(name: str) -> bool:
-    """Whether the name is one of those whose values are credentials."""
-    return "secret" in look_up(name).happens
-
-
 def variable_class(name: str) -> str:
     """The class of an un-prefixed name in the policy table: where it goes when nothing else is said.
 
     Service links are told by their values and so are not found here (see `service_links`).
     """
-    if name.startswith("PILLION_") or name.startswith("SUPERVISOR_"):
+    if name.startswith("PILLION_"):
         return "ours"
     if name in ("TZ", "LANG", "LANGUAGE") or name.startswith("LC_"):
         return "base"

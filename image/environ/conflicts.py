@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from pillion.image.environ.catalogue import look_up
 from pillion.image.pair import Container, Pair
-from pillion.image.ports import backend_port, listen_port
+from pillion.image.ports import LISTEN_PORT, backend_port, listen_ports
+from pillion.image.sidecar import read_sidecar
 
 
 class Conflict(NamedTuple):
@@ -22,7 +22,7 @@ class Conflict(NamedTuple):
 
 def conflicts(pair: Pair) -> list[Conflict]:
     """Every conflict of the pair, worst first, then by name."""
-    proxy, backend = _bare(pair.proxy.env, "PROXY__"), _bare(pair.backend.env, "BACKEND__")
+    proxy, backend = read_sidecar(pair.proxy).environ, pair.backend.env
     found = [
         conflict
         for name in sorted(proxy.keys() | backend.keys())
@@ -33,11 +33,6 @@ def conflicts(pair: Pair) -> list[Conflict]:
             Conflict(f"port {port}", "S1", ("proxy", "backend"), "both bind it", "none: one of the two must change")
         )
     return sorted(found, key=lambda conflict: (conflict.severity, conflict.name))
-
-
-def _bare(environ: Mapping[str, str], prefix: str) -> dict[str, str]:
-    """What the program will see: a sidecar alone accepts its names with and without the prefix."""
-    return {name.removeprefix(prefix): value for name, value in environ.items()}
 
 
 def _judge(name: str, proxy: str | None, backend: str | None) -> Conflict | None:
@@ -55,15 +50,15 @@ def _judge(name: str, proxy: str | None, backend: str | None) -> Conflict | None
 
 def front_port(pair: Pair) -> int:
     """Where the proxy of the pair listens."""
-    environ = _bare(pair.proxy.env, "PROXY__")
+    environ = read_sidecar(pair.proxy).environ
     if environ.get("LISTEN") or environ.get("PORT"):
-        return listen_port(environ)
-    return declared_port(pair.proxy) or listen_port({})
+        return listen_ports(environ)[0]
+    return declared_port(pair.proxy) or LISTEN_PORT
 
 
 def inner_port(pair: Pair) -> int:
     """Where the backend of the pair listens."""
-    upstream = _bare(pair.proxy.env, "PROXY__").get("UPSTREAM", "")
+    upstream = read_sidecar(pair.proxy).environ.get("UPSTREAM", "")
     return backend_port(upstream, pair.backend.env, declared_port(pair.backend))
 
 
@@ -74,5 +69,5 @@ def declared_port(container: Container) -> int:
 
 def clashing_port(pair: Pair) -> int:
     """The port that both would bind, or 0."""
-    port = front_port(pair)
-    return port if port == inner_port(pair) else 0
+    inner = inner_port(pair)
+    return inner if inner in (front_port(pair), *listen_ports(read_sidecar(pair.proxy).environ)) else 0

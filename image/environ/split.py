@@ -14,7 +14,7 @@ from pillion.image.environ.catalogue import service_links, variable_class
 from pillion.image.environ.finding import Finding
 from pillion.image.environ.names import Namespaces, address, near_miss, read_namespaces
 from pillion.image.pair import PROGRAMS, PairRecord
-from pillion.image.ports import LOOPBACK, backend_port, host_of, is_loopback, listen_port
+from pillion.image.ports import LOOPBACK, backend_port, host_of, is_loopback, listen_ports
 from pillion.image.refusal import Refusal
 
 LAYERS = ("derived", "image", "shared", "bare", "namespaced")
@@ -155,7 +155,7 @@ def _route_bare(
             why = "listed as shared" if name in listed else f"class {group}: both"
             for program in PROGRAMS:
                 layers.put(program, "image" if layer == "image" else "shared", name, value, name, why)
-        elif group == "port":
+        elif group == "port" and layer == "bare":
             layers.put("proxy", "bare", name, value, name, "the platform's port is the proxy's")
         elif group == "derived" and layer == "bare" and value == _runtime_default(name, facts.container):
             continue
@@ -209,6 +209,17 @@ def _derive(bare: Mapping[str, str], record: PairRecord, facts: Facts, layers: _
         for name in ("USER", "LOGNAME"):
             if name in bare and identity.name:
                 layers.put(program, "derived", name, identity.name, "", f"the name of uid {identity.uid}")
+    # Its own drain must end before supervisord's patience with it does.
+    patience = record.stop_s("proxy") * 0.9 - _seconds(layers.see("proxy", "DRAIN_DELAY"))
+    layers.put("proxy", "derived", "DRAIN_TIMEOUT", f"{max(patience, 0):.3g}", "", "its share of the stop deadline")
+
+
+def _seconds(text: str | None) -> float:
+    """A plain number of seconds; 0 for anything else, which the proxy itself judges."""
+    try:
+        return max(float(text or 0), 0.0)
+    except ValueError:
+        return 0.0
 
 
 def _settle_ports(bare: Mapping[str, str], record: PairRecord, layers: _Layers, findings: list[Finding]) -> None:
@@ -218,11 +229,12 @@ def _settle_ports(bare: Mapping[str, str], record: PairRecord, layers: _Layers, 
     if upstream is None:
         layers.put("proxy", "derived", "UPSTREAM", f"http://{LOOPBACK}:{port}", "", "where the backend listens")
     if record.backend.ready_path:
+        # The proxy gates requests by the same probe that the platform would.
         layers.put("proxy", "derived", "READY_PATH", record.backend.ready_path, "", "the backend's readiness probe")
-    if "PORT" in bare:
+    if layers.see("proxy", "PORT") is not None and "PORT" in bare:
         layers.put("backend", "bare", "PORT", str(port), "PORT", "its own port, as the platform's is the proxy's")
     proxy = {name: layers.see("proxy", name) or "" for name in ("LISTEN", "PORT")}
-    if listen_port(proxy) == port and (upstream is None or is_loopback(host_of(upstream))):
+    if port in listen_ports(proxy) and (upstream is None or is_loopback(host_of(upstream))):
         mend = "set PROXY__LISTEN or BACKEND__PORT to another port"
         findings.append(Finding("S1", f"port {port}", "the proxy and the backend would both bind it", mend))
 

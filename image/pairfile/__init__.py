@@ -10,9 +10,8 @@ from pillion.image.pairfile.compose import read_compose
 from pillion.image.pairfile.document import read_documents
 from pillion.image.pairfile.field import Field, Source
 from pillion.image.pairfile.kubernetes import read_kubernetes
-from pillion.image.pairfile.roles import is_pillion_proxy
 
-__all__ = ["is_pillion_proxy", "load_pair"]
+__all__ = ["load_pair"]
 
 
 def load_pair(

@@ -10,7 +10,7 @@ from supervisor.options import ServerOptions
 from supervisor.states import SupervisorStates
 from supervisor.supervisord import go
 
-from pillion.image.launch import RUN_DIRECTORY_VARIABLE
+from pillion.image.launch import DESCRIPTORS_VARIABLE, RUN_DIRECTORY_VARIABLE
 from pillion.image.orphans import adopt_orphans, end_children
 from pillion.image.refusal import Refusal
 from pillion.image.supervise.verdict import Verdict
@@ -23,7 +23,7 @@ def supervise(configuration: Path = CONFIGURATION) -> int:
 
     SIGHUP starts both programs afresh, as it does in supervisord. Raises Refusal if the configuration cannot be read.
     """
-    if RUN_DIRECTORY_VARIABLE not in os.environ:
+    if not {RUN_DIRECTORY_VARIABLE, DESCRIPTORS_VARIABLE} <= os.environ.keys():
         raise Refusal("supervise the pair", "it was not started by `pillion enter`", "use pillion enter -- CMD")
     adopt_orphans()
     verdict = Verdict()
@@ -40,11 +40,6 @@ def supervise(configuration: Path = CONFIGURATION) -> int:
             break
         first = False
     end_children()
-    _remove_run_directory(Path(os.environ[RUN_DIRECTORY_VARIABLE]))
+    # Made by `pillion enter` for us alone.
+    shutil.rmtree(os.environ[RUN_DIRECTORY_VARIABLE], ignore_errors=True)
     return verdict.exit_code
-
-
-def _remove_run_directory(folder: Path) -> None:
-    """`pillion enter` made a directory of our own unless it was told one, or found /run/pillion."""
-    if folder.name.startswith("pillion-"):
-        shutil.rmtree(folder, ignore_errors=True)

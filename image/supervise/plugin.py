@@ -15,6 +15,7 @@ from supervisor.loggers import Handler, LevelsByName
 from supervisor.states import SupervisorStates
 
 from pillion.image.launch import DESCRIPTORS_VARIABLE, HELD_SIGNALS, read_descriptors, take
+from pillion.image.orphans import end_children
 from pillion.image.supervise.lines import Lines
 from pillion.image.supervise.verdict import Verdict
 
@@ -44,6 +45,7 @@ class Plugin:
         events.subscribe(events.ProcessStateStartingEvent, self._starting)
         events.subscribe(events.ProcessStateFatalEvent, self._fatal)
         events.subscribe(events.ProcessStateExitedEvent, self._exited)
+        events.subscribe(events.ProcessStateBackoffEvent, self._backoff)
         events.subscribe(events.ProcessStateEvent, self._flush_when_over)
         self._observe_wait_statuses()
         self._fork_without_losing_signals()
@@ -98,6 +100,9 @@ class Plugin:
 
     def _starting(self, event: Any) -> None:
         name = event.process.config.name
+        if name == "backend":
+            # The proxy never daemonises, so whoever was reparented to us is an earlier backend's.
+            end_children(spare=self._options.pidhistory)
         self._verdict.starts[name] = self._verdict.starts.get(name, 0) + 1
 
     def _fatal(self, event: Any) -> None:
@@ -106,6 +111,12 @@ class Plugin:
     def _exited(self, event: Any) -> None:
         if event.expected:
             self._end(event.process.config.name)
+
+    def _backoff(self, event: Any) -> None:
+        """It ended before it counted as running. To supervisord that is never expected; an exit code of 0 is."""
+        name = event.process.config.name
+        if self._verdict.statuses.get(name) == 0:
+            self._end(name)
 
     def _end(self, program: str) -> None:
         """A program is lost for good: so is the container."""

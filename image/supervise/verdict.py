@@ -36,7 +36,8 @@ class Verdict:
         status = self.statuses.get(self.program)
         how = "it could not be started" if status is None else how_it_ended(status)
         times = f" in its last of {starts} starts" if starts > 1 else ""
-        return f"the {self.program} is lost: {how}{times}; the container ends with {self.exit_code}"
+        verb = "has ended" if status == 0 else "is lost"
+        return f"the {self.program} {verb}: {how}{times}; the container ends with {self.exit_code}"
 
 
 def exit_code(wait_status: int) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BACKEND, ENTRY, PairFile, listens
+from tests.conftest import BACKEND, ENTRY, ORDERS, PairFile, listens
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -50,6 +50,11 @@ def one_port(pair: PairFile) -> None:
     pair.write()
 
 
+def differing_settings(pair: PairFile) -> None:
+    pair.proxy["env"].append({"name": "PROXY__LOG_LEVEL", "value": "debug"})
+    pair.write()
+
+
 def wrong_directory(pair: PairFile) -> None:
     pair.backend["workingDir"] = "/no/such/directory"
     pair.write()
@@ -72,6 +77,7 @@ BROKEN: list[tuple[Callable[[PairFile], object], int, tuple[str, ...]]] = [
     (no_command, 2, ("spec.containers[0] (backend) has no command", "add spec.containers[0].command")),
     (namespace_typo, 2, ("spec.containers[1].env[3]", "PORXY__TOKEN", "did you mean PROXY__TOKEN?")),
     (one_port, 2, ("spec.containers[1]", "would both listen on port")),
+    (differing_settings, 2, ("spec.containers[1].env[3]", "LOG_LEVEL and PROXY__LOG_LEVEL are both set and differ")),
     (wrong_directory, 2, ("spec.containers[0].workingDir", "/no/such/directory")),
     (unknown_command, 1, ("no-such-command: not found in PATH",)),
 ]
@@ -109,7 +115,7 @@ def test_a_backend_that_dies_at_start(pair_file: PairFile, command: str, layout:
     pair_file.backend["command"] = [sys.executable, "-c", "import sys; print('no database'); sys.exit(3)"]
     code, line = refused(command, pair_file.write(), "--layout", layout)
     assert code == 1
-    assert "ended with 3" in line and "no database" in line
+    assert "ended with 3" in line and "no database" in line, line
     assert not listens(pair_file.front)
 
 
@@ -138,6 +144,9 @@ def test_a_foreign_proxy_is_not_combined(pair_file: PairFile) -> None:
         (["compare", "x.yaml", "--rate", "0"], "--rate"),
         (["compare", "x.yaml", "--json", "/no/such/folder/x.json"], "--json"),
         (["compare", "x.yaml", "--nonsense"], "--nonsense"),
+        (["compare", "x.yaml", "--rounds", "0"], "0 is not a whole number from 1 to 100"),
+        (["compare", str(ORDERS / "pod.yaml"), "--path", "orders"], "path"),
+        (["proxy", "--nonsense"], "--nonsense"),
         (["env"], "explain"),
         (["env", "explain"], "NAME"),
         (["exec", "proxy"], "pillion enter"),
@@ -153,5 +162,5 @@ def test_arguments_that_cannot_be(arguments: list[str], says: str) -> None:
 
 def test_a_typo_in_the_callers_environment() -> None:
     """`pillion run -- CMD` takes its variables from there."""
-    code, line = refused("run", "--", str(BACKEND), env={"BAKEND__PORT": "1", "PATH": "/usr/bin"})
+    code, line = refused("run", "--", sys.executable, str(BACKEND), env={"BAKEND__PORT": "1", "PATH": "/usr/bin"})
     assert code == 2 and "did you mean BACKEND__PORT?" in line

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pillion.compare.histogram import Histogram
-from tests.conftest import ENTRY, PairFile, eventually, listens
+from pillion.compare.proc import descendants
+from tests.conftest import ENTRY, PairFile, argv_of, eventually, listens
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 SHORT = ("--rounds", "2", "--duration", "0.5", "--rate", "100")
@@ -74,7 +75,7 @@ def test_an_interrupted_comparison_leaves_nothing(pair_file: PairFile, tmp_path:
     written = tmp_path / "result.json"
     command = [ENTRY, "compare", pair_file.write(), "--json", written, "--layout", "shared"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    eventually(lambda: listens(pair_file.front))
+    eventually(lambda: any("pillion.compare.load" in argv_of(pid) for pid in descendants([process.pid])))
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number and "Traceback" not in errors

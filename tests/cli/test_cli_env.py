@@ -22,8 +22,8 @@ def explain(*arguments: str, env: dict[str, str] | None = None) -> str:
 def test_a_secret_of_both(name: str) -> None:
     """Each program's own, with its place in the file; severity and reason of a merge; no value."""
     out = explain(name, POD)
-    assert "proxy   sees it from PROXY__SECRET_KEY at spec.containers[1].env[" in out
-    assert "backend sees it from BACKEND__SECRET_KEY at spec.containers[0].env[" in out
+    assert "proxy   sees it from spec.containers[1].env[9]: addressed to the proxy" in out
+    assert "backend sees it from spec.containers[0].env[7]: addressed to the backend" in out
     assert "S0: the other program can read the secret" in out
     assert "not-a-secret" not in out
 
@@ -45,6 +45,8 @@ def test_without_a_pair_the_callers_environment_is_explained() -> None:
     assert "does not see it: addressed to Pillion" in explain("PILLION_SHARED", env=env)
     assert "does not see it: it is not set" in explain("NOBODYS", env=env)
     assert "sees it computed: the home of uid" in explain("HOME", env=env)
+    assert "sees it computed: its share of the stop deadline" in explain("DRAIN_TIMEOUT", env=env)
+    assert "does not see it: it is not set" in explain("LC_CTYPE", env=env)
 
 
 def test_what_explain_says_is_what_the_programs_hold() -> None:

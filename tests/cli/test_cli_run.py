@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def test_programs_see_the_same_in_one_container_as_in_two(run: Run, pair_file: P
     assert seen["shared"]["backend"][b"ODD"] == expected.encode()
     assert b"CALLER" not in {**seen["shared"]["backend"], **seen["separate"]["proxy"]}
     more = seen["shared"]["proxy"].items() - seen["separate"]["proxy"].items()
-    assert {name for name, _ in more} == {b"READY_PATH", b"DRAIN_TIMEOUT"}
+    assert {name for name, _ in more} == {b"READY_PATH", b"DRAIN_TIMEOUT", b"PILLION_RUN_DIR"}
     assert seen["separate"]["proxy"].items() <= seen["shared"]["proxy"].items()
 
 
@@ -118,11 +119,37 @@ def test_a_command_needs_no_file(run: Run) -> None:
 def test_a_program_that_ends_by_itself_ends_the_run_with_its_code(run: Run, pair_file: PairFile) -> None:
     """And the other program is stopped."""
     process = run(pair_file.write(), "--layout", "separate")
-    eventually(lambda: answered(pair_file.front))
+    assert process.stderr is not None
+    assert any("is up in layout separate" in line for line in process.stderr)
     os.kill(programs(process.pid)["backend"], signal.SIGKILL)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 137 and "the backend ended with 137" in errors
     assert not listens(pair_file.front)
+
+
+def test_a_reader_that_has_gone_does_not_block_the_programs(run: Run, pair_file: PairFile) -> None:
+    """As in `pillion run ... | head -1`: it goes on, and stops when it is told to."""
+    pair_file.backend["command"] = ["sh", "-c", f"yes >&2 & exec {sys.executable} {BACKEND}"]
+    process = run(pair_file.write(), "--layout", "separate")
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.stderr.close()
+    process.stderr = None
+    eventually(lambda: answered(pair_file.front))
+    process.terminate()
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("layout", ["direct", "shared", "separate"])
+def test_the_backends_stop_signal_is_the_same_in_every_layout(run: Run, pair_file: PairFile, layout: str) -> None:
+    """The one that the file names."""
+    pair_file.backend["lifecycle"] = {"stopSignal": "SIGQUIT"}
+    process = run(pair_file.write(), "--layout", layout)
+    eventually(lambda: answered(pair_file.inner if layout == "direct" else pair_file.front))
+    process.terminate()
+    out, _ = process.communicate(timeout=20)
+    assert f"backend | stopped by {int(signal.SIGQUIT)}" in out
 
 
 def test_nothing_survives_a_run_that_is_killed(run: Run, pair_file: PairFile) -> None:

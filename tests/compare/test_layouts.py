@@ -10,6 +10,7 @@ from pillion.compare.layouts import LAYOUTS, Place, Plan, plan
 from pillion.image.enter import prepare
 from pillion.image.pair import RECORD_VARIABLE, Container, Pair, Probe, read_record
 from pillion.image.refusal import Refusal
+from tests.conftest import ENTRY
 
 PLACE = Place(Path("/venv/bin/pillion"), "/venv/bin:/usr/bin:/bin", "/home/me")
 BACKEND = Container(
@@ -41,7 +42,7 @@ def test_direct_is_the_backend_alone() -> None:
     """Clients come in at its own port."""
     found = laid_out("direct")
     (backend,) = found.processes
-    assert backend.argv == ("sh", "-c", "serve") and found.port == 8000 and found.ready_path == "/ok"
+    assert backend.argv == ("sh", "-c", "serve") and found.port == 8000 and found.ready == BACKEND.readiness
     assert backend.environ == {"PATH": PLACE.path, "HOME": "/home/me", "PORT": "8000", "MODE": "x"}
 
 
@@ -50,6 +51,7 @@ def test_separate_gives_each_its_own() -> None:
     found = laid_out("separate")
     backend, proxy = found.processes
     assert proxy.argv == ("/venv/bin/pillion", "proxy") and found.port == 8080
+    assert [process.stop_signal for process in found.processes] == ["SIGQUIT", "SIGTERM"]
     assert proxy.environ["UPSTREAM"] == "http://127.0.0.1:8000" and proxy.environ["MODE"] == "y"
     assert backend.environ["MODE"] == "x" and found.ports.keys() == {8000, 8080}
     assert len(found.notices) == 1 and "api" in found.notices[0]
@@ -68,16 +70,16 @@ def test_shared_tells_the_two_apart_by_namespaces() -> None:
 
 def test_what_shared_hands_over_is_what_separate_starts_with() -> None:
     """The same argv, environment and directory for the backend, through the split."""
-    backend, proxy = laid_out("separate").processes
-    (shared,) = laid_out("shared").processes
-    environ = {**shared.environ, "HOME": "/home/me"}
-    records, findings = prepare(shared.argv[3:], environ, read_record(environ[RECORD_VARIABLE]), PLACE.entry)
+    here = PLACE._replace(entry=ENTRY)
+    backend, proxy = plan(PAIR, "separate", here).processes
+    (shared,) = plan(PAIR, "shared", here).processes
+    records, findings = prepare(shared.argv[3:], shared.environ, read_record(shared.environ[RECORD_VARIABLE]), ENTRY)
     by_name = {record.program: record for record in records}
     assert findings == ()
     for process in (backend, proxy):
         record = by_name[process.name]
-        # PATH and HOME are computed from the test's own account; a sidecar alone takes names with and without prefix.
-        given = {n.removeprefix("PROXY__"): v for n, v in process.environ.items() if n not in ("PATH", "HOME")}
+        # PATH and HOME are computed from the test's own account.
+        given = {n: v for n, v in process.environ.items() if n not in ("PATH", "HOME")}
         assert record.argv == process.argv and record.cwd == str(process.cwd)
         assert given.items() <= record.environ.items()
 
@@ -103,3 +105,44 @@ def test_a_short_grace_shortens_the_deadline() -> None:
     """Our own last word comes before the platform's."""
     (shared,) = laid_out("shared", PAIR._replace(grace_s=4)).processes
     assert read_record(shared.environ[RECORD_VARIABLE]).deadline_s == 2.5
+
+
+def test_the_proxys_options_are_settings() -> None:
+    """`--listen` and `--upstream` in its arguments are seen like LISTEN and UPSTREAM; the others are passed on."""
+    arguments = ("proxy", "--listen=127.0.0.1:9090", "--upstream", "http://api:8000", "--other")
+    pair = PAIR._replace(proxy=PROXY._replace(env={}, args=arguments))
+    found = laid_out("separate", pair)
+    proxy = found.processes[1]
+    assert found.port == 9090 and proxy.argv[2:] == ("--other",)
+    assert proxy.environ["LISTEN"] == "127.0.0.1:9090" and proxy.environ["UPSTREAM"] == "http://127.0.0.1:8000"
+    (shared,) = laid_out("shared", pair).processes
+    assert shared.environ["PROXY__LISTEN"] == "127.0.0.1:9090"
+
+
+def test_a_listen_with_its_prefix_stands() -> None:
+    """Nothing is added beside it."""
+    pair = PAIR._replace(proxy=PROXY._replace(env={"PROXY__LISTEN": "127.0.0.1:9090"}))
+    assert laid_out("separate", pair).processes[1].environ["LISTEN"] == "127.0.0.1:9090"
+
+
+@pytest.mark.parametrize(
+    ("probe", "used", "noticed"),
+    [
+        (Probe("http", 8000, "/ok"), True, False),
+        (Probe("http", 9000, "/ok"), False, True),
+        (Probe("http", 8000, "/ok", scheme="HTTPS"), False, True),
+        (Probe("exec", command=("true",)), False, True),
+        (Probe("tcp", 8000), False, False),
+        (None, False, False),
+    ],
+)
+def test_a_probe_that_cannot_be_asked_from_outside_is_not_used(probe: Probe | None, used: bool, noticed: bool) -> None:
+    """Another port, TLS or a command: any answer of the backend then means ready, and that is said."""
+    found = laid_out("direct", PAIR._replace(backend=BACKEND._replace(readiness=probe)))
+    assert (found.ready is not None) == used and bool(found.notices) == noticed
+
+
+def test_a_uid_that_this_engine_cannot_give_is_said() -> None:
+    """Not taken in silence."""
+    found = laid_out("direct", PAIR._replace(backend=BACKEND._replace(run_as_user=1000)))
+    assert any("runAsUser 1000" in notice for notice in found.notices)

@@ -40,6 +40,20 @@ def test_cpu_is_what_a_process_uses() -> None:
         idle.kill()
 
 
+def test_cpu_of_what_has_ended_is_not_forgotten() -> None:
+    """Threads that are over, and children that were waited for, used it all the same."""
+    spin = "until = time.thread_time() + 0.2\nwhile time.thread_time() < until: pass"
+    thread = (
+        f"import threading; t = threading.Thread(target=exec, args=({spin!r}, dict(time=time))); t.start(); t.join()"
+    )
+    child = "import subprocess; subprocess.run(['sh', '-c', 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'])"
+    with started(thread) as threaded, started(child) as parent:
+        eventually(lambda: cpu_seconds([threaded.pid]) >= 0.2)
+        eventually(lambda: cpu_seconds([parent.pid]) >= 0.1)
+        threaded.kill()
+        parent.kill()
+
+
 def test_descendants_are_found_through_generations() -> None:
     """And those of others are not."""
     command = ["sh", "-c", "sh -c 'sleep 60 & wait' & wait"]

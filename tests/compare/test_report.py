@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from pillion.compare.comparison import Processors, Sample, Schedule, share_out
+from pillion.compare.comparison import share_out
 from pillion.compare.histogram import Histogram
 from pillion.compare.load import GeneratorHealth, LoadResult
 from pillion.compare.report.document import document
 from pillion.compare.report.table import report
-from pillion.compare.stats import Summary, spread, summarise
+from pillion.compare.result import Comparison, Processors, Sample, Schedule
+from pillion.compare.stats import spread, summarise
 from pillion.image.environ.conflicts import conflicts
 from pillion.image.pair import Container, Pair
 
@@ -25,7 +26,6 @@ PAIR = Pair(
     Path(),
     Container("backend", "b", env={"PORT": "1", "API_TOKEN": "the-value"}),
     Container("proxy", "p", env={"PORT": "2"}),
-    notices=("one container stays outside",),
 )
 BOTH = Processors((0,), (1,))
 
@@ -46,12 +46,16 @@ def sample(latency_us: int, memory: int = 2**20, failed: int = 0, count: int = 1
     return Sample(load, memory, 0.5, 3, 0.25, 0.1)
 
 
-def printed(summaries: dict[str, Summary], processors: Processors = BOTH) -> str:
+def comparison(samples: Mapping[str, Sequence[Sample]], processors: Processors = BOTH) -> Comparison:
+    """A comparison of the pair with these samples."""
+    cannot, notices = ["what this engine cannot"], ["one container stays outside"]
+    return Comparison(PAIR, "process", Schedule(), processors, samples, conflicts(PAIR), cannot, notices)
+
+
+def printed(samples: Mapping[str, Sequence[Sample]], processors: Processors = BOTH) -> str:
     """The report on a terminal of 80 columns without colours."""
     out = io.StringIO()
-    Console(file=out, width=80).print(
-        report(PAIR, "process", Schedule(rounds=3), processors, summaries, conflicts(PAIR), ["what this engine cannot"])
-    )
+    Console(file=out, width=80).print(report(comparison(samples, processors)))
     return out.getvalue()
 
 
@@ -66,39 +70,37 @@ def test_a_summary_merges_histograms_and_takes_medians() -> None:
 
 
 def test_the_table_shows_each_layout_and_the_ratio() -> None:
-    """Shared against separate, where both were measured."""
-    summaries = {
-        name: summarise([sample(us)] * 3) for name, us in (("direct", 500), ("shared", 900), ("separate", 1000))
-    }
-    lines = printed(summaries).splitlines()
+    """Shared against separate, where both were measured; with a tilde where their rounds overlap."""
+    samples = {name: [sample(us)] * 3 for name, us in (("direct", 500), ("shared", 900), ("separate", 1000))}
+    lines = printed(samples).splitlines()
     (p50,) = (line for line in lines if line.strip().startswith("latency p50"))
     assert p50.split() == ["latency", "p50,", "ms", "0.50", "0.90", "1.00", "0.90"]
-    assert all(len(line) <= 80 for line in lines)
-    assert "one container stays outside" not in p50 and "what this engine cannot" in "\n".join(lines)
-    assert "shared / separate" not in printed({"direct": summaries["direct"]})
+    assert all(len(line) <= 80 for line in lines) and "what this engine cannot" in "\n".join(lines)
+    assert "shared / separate" not in printed({"direct": samples["direct"]})
+    crossing = {"shared": [sample(900), sample(1100)], "separate": [sample(1000), sample(1200)]}
+    (p50,) = (line for line in printed(crossing).splitlines() if line.strip().startswith("latency p50"))
+    assert p50.split()[-2] == "~"
 
 
 def test_what_few_requests_cannot_say_is_said() -> None:
     """A p99.9 of three hundred requests is one request's luck."""
-    assert "p99.9 rests on 1 of 300 requests" in " ".join(printed({"direct": summarise([sample(1)] * 3)}).split())
-    enough = summarise([sample(1, count=4000)] * 3)
-    assert "p99.9 rests on" not in printed({"direct": enough})
+    assert "p99.9 rests on 1 of 300 requests" in " ".join(printed({"direct": [sample(1)] * 3}).split())
+    assert "p99.9 rests on" not in printed({"direct": [sample(1, count=4000)] * 3})
 
 
 def test_a_late_generator_is_confessed() -> None:
     """So that its own lateness is not read as a layout's."""
-    assert "direct 5%" in printed({"direct": summarise([sample(1, late=0.05)] * 3)})
-    assert "late by the load generator" not in printed({"direct": summarise([sample(1, late=0.001)] * 3)})
+    assert "late by the load generator: direct 5%" in printed({"direct": [sample(1, late=0.05)] * 3})
+    assert "late by the load generator" not in printed({"direct": [sample(1, late=0.001)] * 3})
 
 
 def test_no_value_of_a_variable_is_shown() -> None:
     """Names, severities and resolutions only."""
-    rounds: dict[str, Sequence[Sample]] = {"direct": [sample(1)]}
-    summaries = {"direct": summarise(rounds["direct"])}
-    found = conflicts(PAIR)
-    written = json.dumps(document(PAIR, "process", Schedule(), BOTH, rounds, summaries, found, []))
-    assert "the-value" not in written + printed(summaries)
+    samples = {"direct": [sample(1)]}
+    written = json.dumps(document(comparison(samples)))
+    assert "the-value" not in written + printed(samples)
     assert [conflict["name"] for conflict in json.loads(written)["conflicts"]] == ["API_TOKEN", "PORT"]
+    assert json.loads(written)["notices"] == ["one container stays outside"]
 
 
 @pytest.mark.parametrize(
@@ -108,5 +110,5 @@ def test_no_value_of_a_variable_is_shown() -> None:
 def test_the_generator_has_a_processor_of_its_own(allowed: set[int], expected: Processors) -> None:
     """Where there are two or more; the report says which, or that there was one."""
     assert share_out(allowed) == expected
-    said = printed({"direct": summarise([sample(1)])}, Processors(*expected))
+    said = printed({"direct": [sample(1)]}, Processors(*expected))
     assert ("shared one processor" in said) == (len(allowed) == 1)

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import pytest
 import requests
 
-from pillion.image.pairfile import is_pillion_proxy, load_pair
+from pillion.image.pairfile import load_pair
+from pillion.image.pairfile.roles import is_pillion_proxy
 
 ORDERS = Path(__file__).parents[2] / "examples" / "orders"
 

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -65,12 +66,19 @@ Start = Callable[..., Container]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def run_directory() -> Iterator[Path]:
+    """A short name: a unix socket's path may not be long."""
+    with tempfile.TemporaryDirectory(prefix="run-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def start(run_directory: Path) -> Iterator[Start]:
     """Starts containers, and ends those that the test did not."""
     started: list[Container] = []
 
     def run(*arguments: str, environ: dict[bytes, bytes] | None = None) -> Container:
-        container = Container([sys.executable, str(BACKEND), *arguments], tmp_path / "run", environ or {})
+        container = Container([sys.executable, str(BACKEND), *arguments], run_directory, environ or {})
         started.append(container)
         return container
 
@@ -80,7 +88,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             container.end()
 
 
-def test_each_process_holds_exactly_what_the_policy_says(start: Start, tmp_path: Path) -> None:
+def test_each_process_holds_exactly_what_the_policy_says(start: Start, run_directory: Path) -> None:
     """supervisord a minimum, the proxy its own, the backend its own; no secret where it does not belong."""
     container = start(
         environ={
@@ -109,6 +117,7 @@ def test_each_process_holds_exactly_what_the_policy_says(start: Start, tmp_path:
         b"TZ": b"Etc/UTC",
         b"USER": pwd.getpwuid(os.getuid()).pw_name.encode(),
         b"DRAIN_TIMEOUT": b"4.59",
+        b"PILLION_RUN_DIR": supervisord[b"PILLION_RUN_DIR"],
     }
     assert environ_of(container.pid(str(BACKEND))) == {
         b"PATH": DEFAULT_PATH.encode(),
@@ -120,10 +129,13 @@ def test_each_process_holds_exactly_what_the_policy_says(start: Start, tmp_path:
         b"DATABASE_URL": b"db-secret",
         b"TZ": b"Etc/UTC",
         b"PYTHONDONTWRITEBYTECODE": b"1",
+        b"SUPERVISOR_ENABLED": b"1",
     }
     code, _ = container.end()
     assert code == 0
-    assert not (tmp_path / "run" / "supervisor.sock").exists()
+    # Its own fresh directory is gone, the one that was asked for is not.
+    assert run_directory in Path(os.fsdecode(supervisord[b"PILLION_RUN_DIR"])).parents
+    assert list(run_directory.iterdir()) == []
 
 
 ODD = {
@@ -252,7 +264,7 @@ def _blocked(pid: int) -> set[int]:
     ],
 )
 def test_a_command_that_cannot_be_ends_at_once(tmp_path: Path, command: list[str], code: int, says: str) -> None:
-    """One sentence, a shell's exit code, nothing started."""
+    """One sentence, a shell's exit code, nothing started; so with a working directory that is not there."""
     container = Container(command, tmp_path, {})
     found, out = container.wait()
     assert found == code and says in out and "Traceback" not in out and len(out.splitlines()) == 1
@@ -262,7 +274,7 @@ def test_findings_that_must_not_start_refuse(tmp_path: Path) -> None:
     """Both programs on one port: exit code 2 and what to set."""
     container = Container(["sleep", "60"], tmp_path, {b"PROXY__LISTEN": b":7000", b"BACKEND__PORT": b"7000"})
     code, out = container.wait()
-    assert code == 2 and "port 7000" in out and "PROXY__LISTEN" in out
+    assert code == 2 and "port 7000" in out and "PROXY__LISTEN" in out and len(out.splitlines()) == 1
 
 
 def test_a_misspelt_namespace_is_a_warning(start: Start) -> None:
@@ -280,4 +292,38 @@ def test_without_a_place_to_write_it_says_what_to_mount(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(enter, "RUN_DIRECTORIES", ("/proc/none", "/proc"))
     with pytest.raises(Refusal, match="mount a tmpfs at /run/pillion"):
-        enter.choose_run_directory("/proc/asked")
+        enter.make_run_directory("/proc/asked")
+    with pytest.raises(Refusal, match="longer than"):
+        enter.make_run_directory(str(tmp_path / ("x" * 100)))
+
+
+def test_a_backend_that_is_done_ends_the_container(start: Start) -> None:
+    """It is not run again, however quick it was."""
+    code, out = start("exit", "0").wait()
+    assert code == 0 and "the backend has ended: it exited with 0; the container ends with 0" in out
+
+
+def test_what_a_dead_backend_left_is_gone_before_it_is_restarted(start: Start) -> None:
+    """An orphan would serve on, or keep the port."""
+    container = start("orphan")
+    container.ready()
+    family = descendants([container.process.pid])
+    (orphan,) = (pid for pid in family if argv_of(pid)[:1] == ["sleep"])
+    os.kill(container.pid(str(BACKEND)), signal.SIGKILL)
+    eventually(lambda: argv_of(orphan) == [])
+    container.ready()
+    assert len([pid for pid in descendants([container.process.pid]) if argv_of(pid)[:1] == ["sleep"]]) == 1
+
+
+def test_a_missing_working_directory_ends_at_once(tmp_path: Path) -> None:
+    """Said before anything is started."""
+    record = PairRecord(backend=ProgramRecord(cwd="/no/such/directory"))
+    code, out = Container(["sleep", "60"], tmp_path, {b"PILLION_PAIR": record.to_json().encode()}).wait()
+    assert code == 126 and "its working directory /no/such/directory is not there" in out and len(out.splitlines()) == 1
+
+
+def test_a_user_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    """It must not run as somebody else in silence."""
+    record = PairRecord(backend=ProgramRecord(user="nobody"))
+    code, out = Container(["sleep", "60"], tmp_path, {b"PILLION_PAIR": record.to_json().encode()}).wait()
+    assert code == 2 and "'nobody' of the pair record is not UID or UID:GID" in out

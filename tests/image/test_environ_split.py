@@ -45,7 +45,12 @@ def with_image(image: dict[str, str]) -> PairRecord:
 def test_an_empty_environment_gives_each_what_is_derived_only() -> None:
     """HOME and PATH from each program's own uid; the proxy learns where the backend is."""
     proxy, backend, found = divide({})
-    assert proxy == {"PATH": FACTS.own_path, "HOME": "/", "UPSTREAM": "http://127.0.0.1:8000"}
+    assert proxy == {
+        "PATH": FACTS.own_path,
+        "HOME": "/",
+        "UPSTREAM": "http://127.0.0.1:8000",
+        "DRAIN_TIMEOUT": "4.59",
+    }
     assert backend == {"PATH": DEFAULT_PATH, "HOME": "/home/app"}
     assert found.findings == ()
 
@@ -94,6 +99,28 @@ def test_the_platforms_port_is_the_proxys() -> None:
     assert proxy["PORT"] == "8080" and proxy["UPSTREAM"] == "http://127.0.0.1:8000"
     assert backend["PORT"] == "8000"
     assert refusing(found.findings) == []
+
+
+def test_an_images_own_port_is_the_backends() -> None:
+    """An unmodified image with ENV PORT and EXPOSE keeps both; the platform's PORT is one given at run time."""
+    record = with_image({"PORT": "3000"})
+    record = record._replace(backend=record.backend._replace(port=3000))
+    proxy, backend, found = divide({"PORT": "3000"}, record)
+    assert backend["PORT"] == "3000" and "PORT" not in proxy and proxy["UPSTREAM"] == "http://127.0.0.1:3000"
+    assert refusing(found.findings) == []
+
+
+def test_the_proxys_drain_fits_into_its_share() -> None:
+    """Its delay is taken off, and a value of its own stands."""
+    record = PairRecord(deadline_s=10)
+    assert divide({}, record)[0]["DRAIN_TIMEOUT"] == "5.4"
+    assert divide({"PROXY__DRAIN_DELAY": "5"}, record)[0]["DRAIN_TIMEOUT"] == "0.4"
+    assert divide({"PROXY__DRAIN_TIMEOUT": "1"}, record)[0]["DRAIN_TIMEOUT"] == "1"
+
+
+def test_a_backends_own_supervisor_names_reach_it() -> None:
+    """Home Assistant's add-ons live on them; supervisord's own never get into a program's environment."""
+    assert divide({"SUPERVISOR_TOKEN": "x"})[1]["SUPERVISOR_TOKEN"] == "x"
 
 
 @pytest.mark.parametrize(

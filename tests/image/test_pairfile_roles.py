@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pillion.image.pair import Container
-from pillion.image.pairfile import is_pillion_proxy
-from pillion.image.pairfile.roles import choose
+from pillion.image.pairfile.roles import choose, is_pillion_proxy
 from pillion.image.refusal import Refusal
 
 

@@ -75,7 +75,7 @@ class Running:
         try:
             return subprocess.Popen(
                 process.argv,
-                executable=str(Path(found).absolute()) if "/" not in process.argv[0] else found,
+                executable=str(Path(found).absolute()),
                 env=encode(environ),
                 cwd=process.cwd,
                 stdin=subprocess.DEVNULL,

@@ -68,6 +68,20 @@ def test_a_layout_comes_up_and_is_stopped(run: Run, pair_file: PairFile, layout:
     assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize("layout", ["direct", "shared"])
+def test_a_relative_command_is_relative_to_the_file(run: Run, pair_file: PairFile, layout: str) -> None:
+    """As it would be to the image's working directory; wherever the caller stands."""
+    script = pair_file.path.parent / "serve here.sh"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} {BACKEND} "$@"\n')
+    script.chmod(0o755)
+    pair_file.backend |= {"command": ["./serve here.sh"], "args": []}
+    process = run(os.path.relpath(pair_file.write()), "--layout", layout)
+    eventually(lambda: answered(pair_file.inner if layout == "direct" else pair_file.front))
+    process.terminate()
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
 def test_both_programs_logs_are_told_apart(run: Run, pair_file: PairFile) -> None:
     """Each line begins with its program's name, stdout and stderr apart."""
     process = run(pair_file.write(), "--layout", "separate")

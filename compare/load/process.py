@@ -14,6 +14,7 @@ from pillion.compare.load.generator import Generator
 from pillion.compare.load.job import LoadJob
 from pillion.compare.load.result import LoadResult, summarise
 from pillion.compare.load.schedule import due_times
+from pillion.image.orphans import dies_with
 from pillion.image.refusal import Failure, Refusal
 
 GRACE_S = 30.0  # for Python to start and for the sums at the end
@@ -22,9 +23,7 @@ SPARE_DESCRIPTORS = 32
 # How Python finds its libraries and pillion; nothing else of the caller's environment reaches the generator.
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
 
-# <linux/prctl.h>
-_PR_SET_PDEATHSIG = 1
-_PR_SET_TIMERSLACK = 29
+_PR_SET_TIMERSLACK = 29  # prctl(2)
 
 
 def run_load(job: LoadJob) -> LoadResult:
@@ -70,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     """`python -m pillion.compare.load [JOB]`: the job from the argument or standard input; 0, 1 or 2 for bad input."""
     rest = list(arguments)
     if rest[:1] == ["--parent"]:
-        _die_with(int(rest[1]))
+        dies_with(int(rest[1]), signal.SIGKILL)()
         del rest[:2]
     try:
         job = LoadJob.from_json(rest[0] if rest else sys.stdin.read())
@@ -92,7 +91,9 @@ def _run(job: LoadJob) -> LoadResult:
         except (OSError, ValueError, OverflowError) as error:
             allowed = sorted(os.sched_getaffinity(0))
             raise Refusal("run the load", f"cpus: {list(job.cpus)}: {error}", f"give some of {allowed}") from None
-    _prctl(_PR_SET_TIMERSLACK, 1)  # nanosecond: the kernel else lets a sleep last 50 us longer
+    ctypes.CDLL(None).prctl(
+        _PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0
+    )  # nanosecond: the kernel else lets a sleep last 50 us longer
     due = due_times(job.arrivals, job.rate, job.warmup_s + job.duration_s, job.seed)
     return summarise(job, due, Generator(job, due).run())
 
@@ -104,13 +105,3 @@ def _take_descriptors(needed: int) -> None:
         raise Refusal("run the load", why, "give fewer connections or raise `ulimit -Hn`")
     if soft != resource.RLIM_INFINITY and needed > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-
-
-def _die_with(parent: int) -> None:
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)

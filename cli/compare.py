@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -114,11 +115,17 @@ def _progress(console: Console, total: int) -> Progress:
 
 
 def _write(path: Path, everything: dict[str, Any]) -> None:
-    """Beside, then renamed: never half a file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    """Beside, then renamed: never half a file. A device or a pipe is written to, and a link followed."""
+    text = json.dumps(everything, indent=1) + "\n"
+    target = path.resolve()
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        beside.write_text(json.dumps(everything, indent=1) + "\n")
-        beside.replace(path)
+        if target.exists() and not target.is_file():
+            target.write_text(text)
+        else:
+            beside.write_text(text)
+            beside.replace(target)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
         raise Failure(f"write {path}", error.strerror or str(error), "choose another file") from error

@@ -63,6 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
         # Nobody reads what we print: end as a program does that SIGPIPE ends, without another attempt at the flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SIGNALLED + signal.SIGPIPE
+    except OSError as error:
+        print(f"pillion: cannot run {command}: {error}", file=sys.stderr)
+        return 1
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("pillion"):
             raise

@@ -6,17 +6,19 @@ import contextlib
 import os
 import sys
 import time
-from typing import NoReturn
+from pathlib import Path
 
 from pillion.cli.arguments import Arguments, positive
 from pillion.cli.pair import add_pair, here, read_pair
 from pillion.cli.signals import Stopped, stop_on_signals
 from pillion.compare.engines import process
-from pillion.compare.layouts import LAYOUTS, plan
+from pillion.compare.layouts import LAYOUTS, Plan, Process, plan
 from pillion.compare.ready import wait_ready
-from pillion.image.enter import command_environment, enter, own_entry
+from pillion.image.enter import command_environment, own_entry, prepare, refuse
 from pillion.image.environ.finding import REFUSING
+from pillion.image.environ.names import decode
 from pillion.image.orphans import no_child_left
+from pillion.image.pair import PairRecord
 from pillion.image.refusal import Failure, Refusal
 
 READY_TIMEOUT_S = 30.0
@@ -41,24 +43,27 @@ def main(arguments: list[str]) -> int:
     if separator:
         if given.pair or given.layout != "shared":
             raise Refusal("run a command", "it goes without a pair file, in layout shared", "leave the others out")
-        _run_command(command)
+        return _run_command(command)
     if not given.pair:
         raise Refusal("run a pair", "neither a pair file nor a command is given", "pillion run PAIR, or -- CMD")
     pair = read_pair(given)
     planned = plan(pair, given.layout, here())
     for notice in (*pair.notices, *planned.notices):
         _say(f"note: {notice}")
-    what = f"run {pair.source}"
+    return _keep_up(planned, f"run {pair.source}", pair.grace_s, given.ready_timeout)
+
+
+def _keep_up(planned: Plan, what: str, grace_s: float, ready_timeout_s: float | None) -> int:
+    """Until a signal, or the end of a program; that ends it with the program's exit code."""
     try:
-        with (
-            no_child_left(),
-            stop_on_signals(),
-            process.start(planned, what, _line, pair.grace_s) as running,
-        ):
-            ready_s = wait_ready(running, what, given.ready_timeout)
-            _say(f"{pair.name} is up in layout {given.layout} after {ready_s:.2f} s: http://127.0.0.1:{planned.port}")
+        with no_child_left(), stop_on_signals(), process.start(planned, what, _line, grace_s) as running:
+            if ready_timeout_s is not None:
+                ready_s = wait_ready(running, what, ready_timeout_s)
+                _say(f"layout {planned.layout} is up after {ready_s:.2f} s: http://127.0.0.1:{planned.port}")
             while not (lost := running.lost()):
                 time.sleep(LOOK_S)
+            if not lost[1]:
+                return 0
             raise Failure(what, running.explain_loss(*lost), exit_code=lost[1])
     except Stopped as stopped:
         _say(f"stopped by {stopped}")
@@ -73,13 +78,19 @@ def _divide(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
     return arguments[:at], True, arguments[at + 1 :]
 
 
-def _run_command(command: list[str]) -> NoReturn:
+def _run_command(command: list[str]) -> int:
     """The caller's environment is the container's; whoever types can mend what a container is only warned of."""
-    enter(command, command_environment(), own_entry(sys.argv[0]), _say, refused=(*REFUSING, "S2"))
+    environ, entry = decode(command_environment()), own_entry(sys.argv[0])
+    _, findings = prepare(command, environ, PairRecord(), entry)
+    refuse(findings, (*REFUSING, "S2"))
+    container = Process("shared", (str(entry), "enter", "--", *command), environ, Path.cwd())
+    planned = Plan("shared", (container,), port=0, ports={}, ready=None)
+    return _keep_up(planned, "run the command", PairRecord().deadline_s + 1, None)
 
 
 def _line(program: str, channel: str, text: str) -> None:
     out = sys.stdout if channel == "stdout" else sys.stderr
+    text = text.encode(out.encoding, "backslashreplace").decode(out.encoding)
     label = f"{program:7} |"
     if out.isatty() and not os.environ.get("NO_COLOR"):
         label = f"{COLOURS.get(program, '')}{label}{PLAIN}"

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
 
 class Stopped(KeyboardInterrupt):
     """The command was told to stop, by this signal."""
@@ -18,14 +20,16 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Raise Stopped, once, when SIGINT, SIGTERM or SIGHUP comes; further ones do not disturb the stopping."""
+    """Raise Stopped, once, when SIGINT, SIGTERM, SIGHUP or SIGQUIT comes; further ones do not disturb the stopping."""
 
     def stop(number: int, _: FrameType | None) -> None:
         for each in previous:
             signal.signal(each, signal.SIG_IGN)
         raise Stopped(number)
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    previous = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    }
     for number in previous:
         signal.signal(number, stop)
     try:

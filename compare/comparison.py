@@ -16,6 +16,7 @@ from pillion.compare.ready import wait_ready
 from pillion.compare.result import Comparison, Processors, Sample, Schedule
 from pillion.image.environ.conflicts import conflicts
 from pillion.image.pair import Pair
+from pillion.image.refusal import Refusal
 
 Progress = Callable[[int, str, str], None]
 
@@ -56,6 +57,9 @@ def compare(
 
 
 def _job(planned: Plan, schedule: Schedule, processors: Processors) -> LoadJob:
+    if schedule.rate * schedule.duration_s < 1:
+        why = f"--rate {schedule.rate:g} for --duration {schedule.duration_s:g} is not one request"
+        raise Refusal("compare", why, "raise one of the two")
     return LoadJob(
         port=planned.port,
         method=schedule.method,

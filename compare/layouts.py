@@ -66,8 +66,8 @@ def plan(pair: Pair, layout: str, place: Place) -> Plan:
         return Plan(layout, (backend,), inner_port(pair), inner, ready, notices)
     front = {front_port(pair): f"{pair.proxy.field} ({pair.proxy.name})"}
     if is_pillion_proxy(pair.proxy):
-        sidecar, renamed = _on_loopback(pair, read_sidecar(pair.proxy))
-        notices += renamed
+        sidecar, changed = _settle(pair, read_sidecar(pair.proxy), ready)
+        notices += changed
         if layout == "shared":
             processes: tuple[Process, ...] = (_shared(pair, place, backend, sidecar, ready),)
         else:
@@ -133,11 +133,13 @@ def _environ(place: Place, own: Mapping[str, str]) -> dict[str, str]:
     return {"PATH": place.path, "HOME": place.home, **own}
 
 
-def _on_loopback(pair: Pair, sidecar: Sidecar) -> tuple[Sidecar, tuple[str, ...]]:
-    """The sidecar's addresses on this machine: an upstream named by service becomes loopback, as in one pod or one
-    container, and what nobody asked to be public stays on loopback."""
+def _settle(pair: Pair, sidecar: Sidecar, ready: Probe | None) -> tuple[Sidecar, tuple[str, ...]]:
+    """What the file leaves open, the same in both layouts: an upstream named by service becomes loopback, as in one
+    pod or one container; what nobody asked to be public stays on loopback; the gate asks what the platform would."""
     environ = dict(sidecar.environ)
     environ.setdefault("LISTEN", f"{LOOPBACK}:{front_port(pair)}")
+    if ready:
+        environ.setdefault("READY_PATH", ready.path)
     upstream = environ.get("UPSTREAM", "")
     if not upstream or host_of(upstream) != pair.backend.name.lower():
         return sidecar._replace(environ=environ), ()

@@ -16,7 +16,7 @@ class Output:
     """Drains pipes in one thread from `start` until each is at its end.
 
     `sink` is called with program, channel and line. Lines of the process `shared` come with their program's prefix,
-    which is taken off. A sink that raises OSError, because nobody reads any more, is not called again; the programs
+    which is taken off. A sink that fails, because nobody reads any more, is not called again; the programs
     must not block on it.
     """
 
@@ -64,5 +64,5 @@ class Output:
         if self._sink is not None:
             try:
                 self._sink(program, channel, text)
-            except OSError:
+            except (OSError, ValueError):
                 self._sink = None

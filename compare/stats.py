@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -22,14 +23,15 @@ class Summary(NamedTuple):
     """One layout over all rounds.
 
     `latency` merges every round's histogram; `percentiles` says how each percentile, in microseconds, differed between
-    rounds. `failed` counts requests; `rate` is good answers per second; memory in bytes; `late_share` is the part of
-    the requests that the load generator itself sent more than 100 us late.
+    rounds. `failed` counts requests, `failures` by kind; `rate` is good answers per second; memory in bytes;
+    `late_share` is the part of the requests that the load generator itself sent more than 100 us late.
     """
 
     latency: Histogram
     percentiles: dict[str, Spread]
     requests: int
     failed: int
+    failures: Mapping[str, int]
     rate: Spread
     memory_bytes: Spread
     cpu_s_per_1000: Spread
@@ -54,6 +56,7 @@ def summarise(samples: Sequence[Sample]) -> Summary:
         percentiles={name: spread([found[name] for found in by_round]) for name in by_round[0]},
         requests=requests,
         failed=sum(load.failures for load in loads),
+        failures=sum((Counter(load.failed) for load in loads), Counter()),
         rate=spread([load.rate for load in loads]),
         memory_bytes=spread([sample.memory_bytes for sample in samples]),
         cpu_s_per_1000=spread([sample.cpu_s_per_1000 for sample in samples]),

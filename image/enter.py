@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,6 +26,7 @@ from pillion.image.launch import (
     current_limits,
     find_command,
     hand_over,
+    make_room,
 )
 from pillion.image.pair import PROGRAMS, RECORD_VARIABLE, PairRecord, ProgramRecord, read_record
 from pillion.image.refusal import Failure, Refusal
@@ -41,21 +42,18 @@ def enter(
     block: Mapping[bytes, bytes],
     entry: Path,
     warn: Callable[[str], None],
-    refused: Collection[str] = REFUSING,
 ) -> NoReturn:
-    """Become supervisord. `block` is the environment, `entry` the `pillion` executable. Raises Refusal.
-
-    Findings of the severities in `refused` do not start; other warnings are said by `warn`.
-    """
+    """Become supervisord. `block` is the environment, `entry` the `pillion` executable. Raises Refusal."""
+    _open_standard_descriptors()
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     environ = decode(block)
     record = read_record(environ[RECORD_VARIABLE]) if environ.get(RECORD_VARIABLE) else PairRecord()
     records, findings = prepare(command, environ, record, entry)
-    if stopping := [finding for finding in findings if finding.severity in refused]:
-        raise Refusal("start the pair", "; ".join(map(str, stopping)))
+    refuse(findings)
     for finding in findings:
         if finding.severity == "S2":
             warn(str(finding))
+    make_room()
     run_directory = make_run_directory(environ.get(RUN_DIRECTORY_VARIABLE, ""))
     supervisor = {
         "PATH": own_path(entry),
@@ -65,6 +63,21 @@ def enter(
         DESCRIPTORS_VARIABLE: hand_over([_with_run_directory(each, run_directory) for each in records]),
     }
     os.execve(entry, [str(entry), "supervise"], encode(supervisor))
+
+
+def refuse(findings: Iterable[Finding], severities: Collection[str] = REFUSING) -> None:
+    """Raise Refusal if there is a finding of one of the severities."""
+    if stopping := [finding for finding in findings if finding.severity in severities]:
+        raise Refusal("start the pair", "; ".join(map(str, stopping)))
+
+
+def _open_standard_descriptors() -> None:
+    """What is closed would be given to the next file opened, and log lines be written into that."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor: this one
 
 
 def prepare(
@@ -168,7 +181,7 @@ def started_with() -> dict[bytes, bytes]:
     environ: dict[bytes, bytes] = {}
     for entry in block.split(b"\0"):
         name, equals, value = entry.partition(b"=")
-        if equals:
+        if name and equals:  # an entry without a name is none to any libc
             environ.setdefault(name, value)
     return environ
 

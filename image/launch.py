@@ -7,17 +7,22 @@ reads its own and becomes the program.
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import resource
 import signal
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from pillion.image.environ.names import encode
+from pillion.image.orphans import dies_with
 from pillion.image.refusal import Failure, Refusal
 
+# For supervisord's pipes, sockets and files.
+SPARE_DESCRIPTORS = 64
 # supervisord closes descriptors below its `minfds` (64 in supervisord.conf) in each child.
 FIRST_DESCRIPTOR = 64
 DESCRIPTORS_VARIABLE = "PILLION_RECORDS"
@@ -68,23 +73,33 @@ def current_limits() -> dict[str, tuple[int, int]]:
 
 def hand_over(records: Sequence[LaunchRecord]) -> str:
     """Put each record into a sealed memfd that survives exec; gives the text that names program and descriptor."""
-    return ",".join(
-        f"{record.program}={_memfd(FIRST_DESCRIPTOR + offset, record.to_bytes())}"
-        for offset, record in enumerate(records)
-    )
+    return ",".join(f"{record.program}={_memfd(record.to_bytes())}" for record in records)
 
 
-def _memfd(descriptor: int, data: bytes) -> int:
-    import fcntl
+def make_room() -> None:
+    """Allow this process the descriptors that it and supervisord need; programs get their limits from their records.
 
+    Raises Refusal if that is more than it may have.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = FIRST_DESCRIPTOR + SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        if hard != resource.RLIM_INFINITY and hard < enough:
+            why = f"only {hard} descriptors are allowed and {enough} are needed"
+            raise Refusal("start the pair", why, "raise `ulimit -n`, or the container's nofile limit")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
+
+
+def _memfd(data: bytes) -> int:
     made = os.memfd_create("pillion-launch", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
     with os.fdopen(os.dup(made), "wb") as file:
         file.write(data)
     seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
     fcntl.fcntl(made, fcntl.F_ADD_SEALS, seals)
-    os.dup2(made, descriptor, inheritable=True)
+    # The lowest free one from there on, whatever was open before us; without close-on-exec.
+    kept = fcntl.fcntl(made, fcntl.F_DUPFD, FIRST_DESCRIPTOR)
     os.close(made)
-    return descriptor
+    return kept
 
 
 def read_descriptors(text: str) -> dict[str, int]:
@@ -122,6 +137,8 @@ def become(record: LaunchRecord) -> NoReturn:
         except OSError as error:
             why = f"its working directory {record.cwd}: {error.strerror}"
             raise Failure(f"start the {record.program}", why, "mend workingDir") from error
+    # Outside a container nobody else would stop us when supervisord is killed. After the uid: that change clears it.
+    dies_with(os.getppid())()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     _exec(record)
 
@@ -163,13 +180,16 @@ def find_command(argv0: str, path: str, cwd: str = "") -> tuple[str, int]:
         candidates = [Path(folder, argv0) for folder in path.split(":")]
         absent = f"{argv0}: not found in PATH ({path})"
     for candidate in candidates:
-        if candidate.is_file() and os.access(candidate, os.X_OK):
+        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):  # noqa: PTH113 (Path raises where we may not look)
             return str(candidate), 0
     for candidate in candidates:
-        if candidate.is_dir():
-            return f"{candidate} is a directory", NOT_EXECUTABLE
-        if candidate.exists():
-            return f"{candidate} is not executable", NOT_EXECUTABLE
+        try:
+            mode = candidate.stat().st_mode
+        except PermissionError:
+            return f"{candidate}: permission denied", NOT_EXECUTABLE
+        except OSError:
+            continue
+        return f"{candidate} is " + ("a directory" if stat.S_ISDIR(mode) else "not executable"), NOT_EXECUTABLE
     return absent, NOT_FOUND
 
 

@@ -133,6 +133,8 @@ def read_record(text: str) -> PairRecord:
     if not isinstance(document, dict) or document.get("version") != RECORD_VERSION:
         raise Refusal(what, f"its version is not {RECORD_VERSION}", "build and run with the same Pillion")
     plain = _fields(what, "", document, PairRecord(), skip=PROGRAMS)
+    if not 0 < plain.get("deadline_s", 1) < float("inf"):
+        raise Refusal(what, "deadline_s is not above 0", "rebuild the image with pillion build")
     return PairRecord(
         **plain,
         backend=_program(what, "backend", document.get("backend", {})),

@@ -22,6 +22,7 @@ EARLY = (
     "image/account.py",
     "image/enter.py",
     "image/launch.py",
+    "image/orphans.py",
     "image/pair.py",
     "image/ports.py",
     "image/refusal.py",

@@ -39,7 +39,7 @@ class Running:
         self.plan = plan
         self._grace_s = grace_s
         self._cpus = cpus
-        self._run_directory = Path(tempfile.mkdtemp(prefix="pillion-"))
+        self._run_directory: Path | None = None
         self._strangers = children()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._output = Output({}, sink)
@@ -71,6 +71,7 @@ class Running:
             raise Failure(f"start the {process.name}", found, "install it, or mend its command")
         environ = dict(process.environ)
         if process.name == "shared":
+            self._run_directory = Path(tempfile.mkdtemp(prefix="pillion-"))
             environ[RUN_DIRECTORY_VARIABLE] = str(self._run_directory)
         try:
             return subprocess.Popen(
@@ -128,7 +129,8 @@ class Running:
                 if stream is not None:
                     stream.close()
         self._output.finish(2.0)
-        shutil.rmtree(self._run_directory, ignore_errors=True)
+        if self._run_directory is not None:
+            shutil.rmtree(self._run_directory, ignore_errors=True)
 
 
 def start(plan: Plan, what: str, sink: LineSink, grace_s: float = 10.0, cpus: Collection[int] = ()) -> Running:

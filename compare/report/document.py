@@ -40,9 +40,10 @@ def _layout(summary: Summary, samples: Sequence[Sample]) -> dict[str, Any]:
         "ready_s": summary.ready_s,
     }
     return {
-        "latency_us": summary.latency.percentiles(),
+        "latency_us": summary.latency.percentiles() if summary.latency.count else None,
         "requests": summary.requests,
         "failed": summary.failed,
+        "failures": dict(summary.failures),
         **{name: found.median for name, found in spreads.items()},
         "generator_late_share": summary.late_share,
         "spread": {

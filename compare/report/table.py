@@ -24,11 +24,12 @@ _SEVERITY_STYLE = {"S0": "bold red", "S1": "red", "S2": "yellow", "S3": "dim"}
 
 
 class Row(NamedTuple):
-    """One line of the table: a figure of each layout, and, where a ratio makes sense, how it differed by round."""
+    """One line of the table: a figure of each layout (None if there is none), and, where a ratio makes sense, how it
+    differed by round."""
 
     label: str
     form: str
-    figure: Callable[[Summary], float]
+    figure: Callable[[Summary], float | None]
     rounds: Callable[[Summary], Spread] | None = None
 
 
@@ -53,7 +54,7 @@ def _headline(comparison: Comparison) -> Text:
     pair, schedule = comparison.pair, comparison.schedule
     text = Text.assemble((pair.name, "bold"), f" ({pair.source}), engine {comparison.engine}\n")
     text.append(
-        f"{schedule.rounds} rounds of {schedule.duration_s:g} s at {schedule.rate:g} requests/s, open loop, "
+        f"{_count(schedule.rounds, 'round')} of {schedule.duration_s:g} s at {schedule.rate:g} requests/s, open loop, "
         f"{schedule.method} {schedule.path}",
         style="dim",
     )
@@ -86,8 +87,8 @@ def _rows(percentiles: Iterable[str]) -> list[Row]:
     ]
 
 
-def _latency(name: str, found: Summary) -> float:
-    return found.latency.percentiles()[name] / 1000
+def _latency(name: str, found: Summary) -> float | None:
+    return found.latency.percentiles()[name] / 1000 if found.latency.count else None
 
 
 def _by_round(name: str, found: Summary) -> Spread:
@@ -103,7 +104,8 @@ def _measures(found: Mapping[str, Summary]) -> Table:
     if compared:
         table.add_column("shared / separate", justify="right", style="dim")
     for row in _rows(next(iter(found.values())).percentiles):
-        cells = [row.form.format(row.figure(summary)) for summary in found.values()]
+        figures = [row.figure(summary) for summary in found.values()]
+        cells = ["-" if figure is None else row.form.format(figure) for figure in figures]
         if compared:
             cells.append(_ratio(row, found["shared"], found["separate"]))
         table.add_row(row.label, *cells, end_section=row.label.startswith(("latency p99.9", "failed")))
@@ -112,11 +114,12 @@ def _measures(found: Mapping[str, Summary]) -> Table:
 
 def _ratio(row: Row, shared: Summary, separate: Summary) -> str:
     """With a tilde where the rounds of the two cannot be told apart; two equal counts need none."""
-    if row.rounds is None or not row.figure(separate):
+    numerator, denominator = row.figure(shared), row.figure(separate)
+    if row.rounds is None or numerator is None or not denominator:
         return ""
     one, other = row.rounds(shared), row.rounds(separate)
     tilde = "~ " if overlap(one, other) and one != other else ""
-    return f"{tilde}{row.figure(shared) / row.figure(separate):.2f}"
+    return f"{tilde}{numerator / denominator:.2f}"
 
 
 def _notes(processors: Processors, found: Mapping[str, Summary]) -> list[str]:
@@ -133,6 +136,13 @@ def _notes(processors: Processors, found: Mapping[str, Summary]) -> list[str]:
     ]
     if "shared" in found and "separate" in found:
         notes.append("~ marks a ratio whose rounds overlap: this run does not tell the two apart.")
+        notes.append(
+            "In shared, supervisord copies the logs and is charged for it; in separate an unmeasured reader does."
+        )
+    for name, summary in found.items():
+        if summary.failed:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in summary.failures.items() if count)
+            notes.append(f"Failed in {name}: {kinds}.")
     fewest = min(summary.requests for summary in found.values())
     if fewest * 0.001 < FEW_BEYOND:
         notes.append(
@@ -157,11 +167,10 @@ def _range(found: Spread) -> str:
 def _conflicts(found: Sequence[Conflict]) -> RenderableType:
     if not found:
         return Text("Environment: nothing would collide in one container.", style="bold")
-    count = f"{len(found)} conflict" + ("" if len(found) == 1 else "s")
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        title=f"Environment: {count} in a naive merge, and what the split does",
+        title=f"Environment: {_count(len(found), 'conflict')} in a naive merge, and what the split does",
         title_justify="left",
         title_style="bold",
     )
@@ -175,3 +184,7 @@ def _conflicts(found: Sequence[Conflict]) -> RenderableType:
         who = "both" if len(conflict.programs) > 1 else conflict.programs[0]
         table.add_row(conflict.name, severity, who, conflict.happens, conflict.resolution)
     return table
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")

@@ -27,19 +27,24 @@ def supervise(configuration: Path = CONFIGURATION) -> int:
         raise Refusal("supervise the pair", "it was not started by `pillion enter`", "use pillion enter -- CMD")
     adopt_orphans()
     verdict = Verdict()
-    first = True
-    while True:
-        options = ServerOptions()
-        options.verdict = verdict
-        options.realize(["-c", str(configuration)])
-        options.first, options.test = first, False
-        go(options)
-        options.close_httpservers()
-        options.close_logger()
-        if options.mood != SupervisorStates.RESTARTING:
-            break
-        first = False
-    end_children()
-    # Made by `pillion enter` for us alone.
-    shutil.rmtree(os.environ[RUN_DIRECTORY_VARIABLE], ignore_errors=True)
+    try:
+        while _once(configuration, verdict) == SupervisorStates.RESTARTING:
+            verdict.restarted = True
+    finally:
+        end_children()
+        # Made by `pillion enter` for us alone.
+        shutil.rmtree(os.environ[RUN_DIRECTORY_VARIABLE], ignore_errors=True)
     return verdict.exit_code
+
+
+def _once(configuration: Path, verdict: Verdict) -> int:
+    """supervisord from its configuration to its end; the mood that it ended in."""
+    options = ServerOptions()
+    options.verdict = verdict
+    options.realize(["-c", str(configuration)])
+    options.first, options.test = not verdict.restarted, False
+    go(options)
+    options.close_httpservers()
+    options.close_logger()
+    options.plugin.finish()
+    return int(options.mood)

@@ -17,6 +17,7 @@ from supervisor.states import SupervisorStates
 from pillion.image.launch import DESCRIPTORS_VARIABLE, HELD_SIGNALS, read_descriptors, take
 from pillion.image.orphans import end_children
 from pillion.image.supervise.lines import Lines
+from pillion.image.supervise.logs import LogStream
 from pillion.image.supervise.verdict import Verdict
 
 STDOUT, STDERR = 1, 2
@@ -26,6 +27,7 @@ def make_plugin(supervisord: Any, **_: Any) -> Plugin:
     """The factory named in supervisord.conf."""
     plugin = Plugin(supervisord)
     plugin.subscribe()
+    supervisord.options.plugin = plugin
     return plugin
 
 
@@ -36,7 +38,8 @@ class Plugin:
         self._supervisord = supervisord
         self._options = supervisord.options
         self._verdict: Verdict = self._options.verdict
-        self._streams: dict[tuple[str, str], Lines] = {}
+        self._lines: dict[tuple[str, str], Lines] = {}
+        self._streams = {"stdout": LogStream(STDOUT), "stderr": LogStream(STDERR)}
 
     def subscribe(self) -> None:
         """Register for the daemon's own events and take over where it has no event."""
@@ -49,11 +52,13 @@ class Plugin:
         events.subscribe(events.ProcessStateEvent, self._flush_when_over)
         self._observe_wait_statuses()
         self._fork_without_losing_signals()
+        self._stop_reading_when_congested()
         self._apply_launch_records()
 
     def _running(self, _: Any) -> None:
         """The main loop is about to start and the handlers are set: wake it at once, and let the held signals in."""
         self._options.logger.addHandler(_Says(self._say))
+        self._options.get_socket_map().update({stream.descriptor: stream for stream in self._streams.values()})
         _wake_on_signals(self._options.get_socket_map())
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         # One that came before there was anything to stop: start nothing.
@@ -126,8 +131,8 @@ class Plugin:
 
     def _output(self, event: Any) -> None:
         program = event.process.config.name
-        lines = self._streams.setdefault((program, event.channel), Lines())
-        _write(program, event.channel, lines.feed(event.data))
+        lines = self._lines.setdefault((program, event.channel), Lines())
+        self._streams[event.channel].put(program, lines.feed(event.data))
 
     def _flush_when_over(self, event: Any) -> None:
         """The last words of a process need no newline. supervisord has read its pipes empty before it says this."""
@@ -136,23 +141,25 @@ class Plugin:
         ):
             program = event.process.config.name
             for channel in ("stdout", "stderr"):
-                if lines := self._streams.get((program, channel)):
-                    _write(program, channel, lines.last())
+                if lines := self._lines.get((program, channel)):
+                    self._streams[channel].put(program, lines.last())
 
     def _say(self, message: str) -> None:
-        _write("pillion", "stderr", iter([message.encode("utf-8", "surrogateescape")]))
+        self._streams["stderr"].put("pillion", [message.encode("utf-8", "surrogateescape")])
 
+    def _stop_reading_when_congested(self) -> None:
+        """While nobody reads our output the programs' pipes are left alone; signals are served all the same."""
+        process_map: Callable[[], dict[int, Any]] = self._supervisord.get_process_map
 
-def _write(program: str, channel: str, lines: Any) -> None:
-    """Prefix each line and write them at once; stdout and stderr are kept apart."""
-    data = b"".join(b"%-7s | %s\n" % (program.encode(), line) for line in lines)
-    descriptor = STDOUT if channel == "stdout" else STDERR
-    while data:
-        try:
-            data = data[os.write(descriptor, data) :]
-        except OSError:
-            # Nobody reads any more: a log that cannot be written must not end the programs.
-            return
+        def uncongested() -> dict[int, Any]:
+            return {} if any(stream.congested for stream in self._streams.values()) else process_map()
+
+        self._supervisord.get_process_map = uncongested
+
+    def finish(self) -> None:
+        """The daemon has ended: what is still to be said."""
+        for stream in self._streams.values():
+            stream.finish()
 
 
 class _Says(Handler):  # type: ignore[misc]

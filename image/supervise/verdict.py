@@ -17,6 +17,7 @@ class Verdict:
     exit_code: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     starts: dict[str, int] = field(default_factory=dict)
+    restarted: bool = False
 
     def ended(self, program: str, wait_status: int) -> None:
         """Remember how a program's process ended (a status as `waitpid` gives it)."""

@@ -146,6 +146,7 @@ def test_a_foreign_proxy_is_not_combined(pair_file: PairFile) -> None:
         (["compare", "x.yaml", "--nonsense"], "--nonsense"),
         (["compare", "x.yaml", "--rounds", "0"], "0 is not a whole number from 1 to 100"),
         (["compare", str(ORDERS / "pod.yaml"), "--path", "orders"], "path"),
+        (["compare", str(ORDERS / "pod.yaml"), "--rate", "0.1"], "is not one request"),
         (["proxy", "--nonsense"], "--nonsense"),
         (["env"], "explain"),
         (["env", "explain"], "NAME"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -67,6 +68,23 @@ def test_failed_requests_are_counted(pair_file: PairFile, tmp_path: Path) -> Non
     assert subprocess.run(command, capture_output=True, timeout=100, check=False).returncode == 0
     layouts = json.loads(written.read_text())["layouts"]
     assert {name: found["failed"] for name, found in layouts.items()} == dict.fromkeys(LAYOUTS, 100)
+    assert layouts["direct"]["latency_us"] is None and layouts["direct"]["failures"]["status"] == 100
+
+
+def test_a_link_is_followed_and_a_pipe_is_written_to(pair_file: PairFile, tmp_path: Path) -> None:
+    """`--json` replaces nothing but a regular file."""
+    real, link, pipe = tmp_path / "real.json", tmp_path / "link.json", tmp_path / "pipe.json"
+    real.touch()
+    link.symlink_to(real)
+    os.mkfifo(pipe)
+    short = ("--layout", "direct", "--rounds", "1", "--duration", "0.2")
+    for where in (link, pipe):
+        command = [ENTRY, "compare", pair_file.write(), *short, "--json", where]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        written = pipe.read_text() if where is pipe else ""
+        assert process.wait(60) == 0
+        assert json.loads(written or real.read_text())["layouts"]["direct"]["failed"] == 0
+    assert link.is_symlink() and pipe.is_fifo()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -107,7 +107,7 @@ def test_programs_see_the_same_in_one_container_as_in_two(run: Run, pair_file: P
     assert seen["shared"]["backend"][b"ODD"] == expected.encode()
     assert b"CALLER" not in {**seen["shared"]["backend"], **seen["separate"]["proxy"]}
     more = seen["shared"]["proxy"].items() - seen["separate"]["proxy"].items()
-    assert {name for name, _ in more} == {b"READY_PATH", b"DRAIN_TIMEOUT", b"PILLION_RUN_DIR"}
+    assert {name for name, _ in more} == {b"DRAIN_TIMEOUT", b"PILLION_RUN_DIR"}
     assert seen["separate"]["proxy"].items() <= seen["shared"]["proxy"].items()
 
 
@@ -130,11 +130,33 @@ def test_a_command_needs_no_file(run: Run) -> None:
     assert process.returncode == 0
 
 
+def test_closing_the_terminal_stops_a_command(run: Run) -> None:
+    """SIGHUP restarts in a container, where there is no terminal; here it is one that was closed."""
+    front, inner = free_port(), free_port()
+    env = {**os.environ, "PROXY__LISTEN": f"127.0.0.1:{front}", "BACKEND__PORT": str(inner)}
+    process = run("--", sys.executable, str(BACKEND), env=env)
+    eventually(lambda: answered(front))
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=20)
+    assert process.returncode == 0 and not listens(front) and not listens(inner)
+
+
+@pytest.mark.parametrize("layout", ["direct", "shared"])
+def test_a_line_that_the_terminal_cannot_show_is_shown_escaped(run: Run, pair_file: PairFile, layout: str) -> None:
+    """And the lines behind it are read as well."""
+    pair_file.backend["command"] = ["sh", "-c", f"echo gr\u00fcn; echo then; exec {sys.executable} {BACKEND}"]
+    process = run(pair_file.write(), "--layout", layout, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    eventually(lambda: answered(pair_file.inner if layout == "direct" else pair_file.front))
+    process.terminate()
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0 and "backend | gr\\xfcn\nbackend | then\n" in out
+
+
 def test_a_program_that_ends_by_itself_ends_the_run_with_its_code(run: Run, pair_file: PairFile) -> None:
     """And the other program is stopped."""
     process = run(pair_file.write(), "--layout", "separate")
     assert process.stderr is not None
-    assert any("is up in layout separate" in line for line in process.stderr)
+    assert any("layout separate is up" in line for line in process.stderr)
     os.kill(programs(process.pid)["backend"], signal.SIGKILL)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 137 and "the backend ended with 137" in errors

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import pwd
 import re
@@ -9,7 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import termios
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,9 +27,14 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 class Container:
-    """What a container would be: `pillion enter` with exactly this environment and nothing else."""
+    """What a container would be: `pillion enter` with exactly this environment and nothing else.
 
-    def __init__(self, command: list[str], run_directory: Path, environ: dict[bytes, bytes]) -> None:
+    `through` is put before it on the command line, to start it in odd circumstances.
+    """
+
+    def __init__(
+        self, command: list[str], run_directory: Path, environ: dict[bytes, bytes], through: Sequence[str] = ()
+    ) -> None:
         self.front, self.inner = free_port(), free_port()
         self.environ = {
             b"PILLION_RUN_DIR": os.fsencode(run_directory),
@@ -36,7 +44,7 @@ class Container:
             **environ,
         }
         self.process = subprocess.Popen(
-            [ENTRY, "enter", "--", *command],
+            [*through, ENTRY, "enter", "--", *command],
             env=self.environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -77,8 +85,8 @@ def start(run_directory: Path) -> Iterator[Start]:
     """Starts containers, and ends those that the test did not."""
     started: list[Container] = []
 
-    def run(*arguments: str, environ: dict[bytes, bytes] | None = None) -> Container:
-        container = Container([sys.executable, str(BACKEND), *arguments], run_directory, environ or {})
+    def run(*arguments: str, environ: dict[bytes, bytes] | None = None, through: Sequence[str] = ()) -> Container:
+        container = Container([sys.executable, str(BACKEND), *arguments], run_directory, environ or {}, through)
         started.append(container)
         return container
 
@@ -283,6 +291,71 @@ def test_a_misspelt_namespace_is_a_warning(start: Start) -> None:
     container.ready()
     _, out = container.end()
     assert "did you mean PROXY__TOKEN?" in out and "the-value" not in out
+
+
+ODD_STARTS = {
+    "many descriptors are open": "for n in range(3, 71): os.dup2(0, n)",
+    "descriptors up to the first record's are open": "for n in range(3, 64): os.dup2(0, n)",
+    "few descriptors are allowed": "resource.setrlimit(resource.RLIMIT_NOFILE, (32, 4096))",
+    "standard input is closed": "os.close(0)",
+}
+
+
+@pytest.mark.parametrize("prepare", ODD_STARTS.values(), ids=ODD_STARTS)
+def test_it_starts_in_odd_circumstances(start: Start, prepare: str) -> None:
+    """Whatever its parent left open, closed or limited."""
+    code = f"import os, resource, sys\n{prepare}\nos.execv(sys.argv[1], sys.argv[1:])"
+    container = start(through=[sys.executable, "-c", code])
+    container.ready()
+    assert container.end()[0] == 0
+
+
+def test_too_few_descriptors_are_refused(run_directory: Path) -> None:
+    """With the limit to raise."""
+    limit = "resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))"
+    code = f"import os, resource, sys; {limit}; os.execv(sys.argv[1], sys.argv[1:])"
+    found, out = Container(["sleep", "60"], run_directory, {}, [sys.executable, "-c", code]).wait()
+    assert found == 2 and "ulimit -n" in out and len(out.splitlines()) == 1
+    assert list(run_directory.iterdir()) == []
+
+
+def test_an_entry_without_a_name_is_none(start: Start) -> None:
+    """A block may hold `=x`; no libc finds it, and Python would refuse to pass it on."""
+    code = (
+        "import ctypes, os, sys; texts = [os.fsencode(a) for a in sys.argv[1:]]; "
+        "block = [b'=x', *(n + b'=' + v for n, v in os.environb.items())]; "
+        "array = lambda items: (ctypes.c_char_p * (len(items) + 1))(*items, None); "
+        "ctypes.CDLL(None).execve(texts[0], array(texts), array(block))"
+    )
+    container = start(through=[sys.executable, "-c", code])
+    container.ready()
+    assert container.end()[0] == 0
+
+
+def test_a_reader_that_takes_nothing_does_not_hold_up_a_stop(start: Start) -> None:
+    """The flooding backend blocks on its own pipe; signals are served, and the last line that was taken is whole."""
+    container = start("flood")
+    container.ready()
+    out = container.process.stdout
+    assert out is not None
+    eventually(lambda: _unread(out.fileno()) == _unread(out.fileno()) > 30_000)
+    container.process.send_signal(signal.SIGTERM)
+    assert container.process.wait(timeout=20) == 0
+
+
+def _unread(descriptor: int) -> int:
+    waiting = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
+    return waiting[0]
+
+
+def test_nothing_survives_a_killed_supervisord(start: Start) -> None:
+    """Outside a container there is no kernel that ends the rest with PID 1."""
+    container = start()
+    container.ready()
+    container.process.kill()
+    container.process.communicate(timeout=20)
+    eventually(lambda: not listens(container.front) and not listens(container.inner))
 
 
 def test_without_a_place_to_write_it_says_what_to_mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

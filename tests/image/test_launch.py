@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,20 @@ def test_a_command_that_cannot_be_is_told_from_one_that_is_missing(command: str,
     """With a shell's exit codes, 127 and 126."""
     found, found_code = find_command(command, "/usr/bin:/bin")
     assert found_code == code and says in found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root may look everywhere, and only root can become another")
+def test_a_directory_that_may_not_be_searched_is_passed_over(tmp_path: Path) -> None:
+    """As execvp does it; if nothing else is found, that is the reason."""
+    with tempfile.TemporaryDirectory(prefix="path-") as folder:
+        Path(folder, "there").touch()
+        code = (
+            "import os, sys; os.setuid(65534); from pillion.image.launch import find_command; "
+            "print(find_command('sh', sys.argv[1] + ':/bin'), find_command('there', sys.argv[1]))"
+        )
+        preloaded = f"import pillion.image.launch; exec({code!r})"
+        done = subprocess.run([sys.executable, "-c", preloaded, folder], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("('/bin/sh', 0)") and "permission denied', 126)" in done.stdout
 
 
 def test_a_command_is_found_as_exec_would(tmp_path: Path) -> None:

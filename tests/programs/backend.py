@@ -1,7 +1,7 @@
 """A backend for tests: answers every GET on PORT (default 8000), 404 for /missing, and says how it was stopped.
 
 `exit CODE` ends at once with that code, `kill` by SIGKILL; `orphan` leaves a process in a session of its own behind;
-`deaf` ignores SIGTERM; `late SECONDS` begins to listen only then.
+`flood` writes without end; `deaf` ignores SIGTERM; `late SECONDS` begins to listen only then.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ def main(arguments: list[str]) -> None:
         case ["orphan"]:
             orphan = subprocess.Popen(["sleep", "300"], start_new_session=True)
             print(f"orphan {orphan.pid}", flush=True)
+        case ["flood"]:
+            subprocess.Popen(["sh", "-c", "while :; do echo a line of a program that writes and writes; done"])
         case ["late", seconds]:
             time.sleep(float(seconds))
     for number in (signal.SIGTERM, signal.SIGQUIT):

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from pathlib import Path
 from typing import NoReturn
 
 from pillion.cli.arguments import Arguments
 from pillion.image.launch import RUN_DIRECTORY_VARIABLE
 from pillion.proxy.server import serve
-from pillion.proxy.settings import SettingError, read_settings
+from pillion.proxy.settings import SETTINGS, SettingError, read_settings
 
 
 def main(arguments: list[str]) -> NoReturn:
     """Settings come from the environment; the two that everybody needs are options too."""
     parser = Arguments(
         "proxy",
-        "Forward HTTP requests to one upstream. Every setting is an environment variable.",
+        f"Forward HTTP requests to one upstream. Every setting is an environment variable:\n\n{_settings()}",
         "pillion proxy --upstream http://127.0.0.1:8000 --listen 127.0.0.1:8080",
     )
     parser.add_argument("--upstream", metavar="URL", help="where requests go (UPSTREAM)")
@@ -35,3 +36,13 @@ def main(arguments: list[str]) -> NoReturn:
         sys.exit(error.exit_code)
     run_directory = environ.get(RUN_DIRECTORY_VARIABLE)
     serve(settings, Path(run_directory) if run_directory else None)
+
+
+def _settings() -> str:
+    """The table, for a terminal: name, default and unit, meaning."""
+    lines = []
+    for row in SETTINGS:
+        default = " ".join(part for part in (row.default or "-", "" if row.unit == "URL" else row.unit) if part)
+        lines.append(f"  {row.name:22} {default}")
+        lines.append(textwrap.fill(row.meaning, 78, initial_indent=" " * 6, subsequent_indent=" " * 6))
+    return "\n".join(lines)

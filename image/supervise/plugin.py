@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -114,8 +115,9 @@ class Plugin:
         self._end(event.process.config.name)
 
     def _exited(self, event: Any) -> None:
-        if event.expected:
-            self._end(event.process.config.name)
+        name = event.process.config.name
+        if event.expected or self._verdict.crashed(name, time.monotonic()):
+            self._end(name)
 
     def _backoff(self, event: Any) -> None:
         """It ended before it counted as running. To supervisord that is never expected; an exit code of 0 is."""

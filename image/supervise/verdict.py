@@ -7,6 +7,8 @@ import signal
 from dataclasses import dataclass, field
 
 CANNOT_START = 127
+# supervisord alone would restart a program that crashes after it was running for ever.
+MOST_CRASHES, CRASH_WINDOW_S = 5, 60.0
 
 
 @dataclass
@@ -17,11 +19,18 @@ class Verdict:
     exit_code: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     starts: dict[str, int] = field(default_factory=dict)
+    crashes: dict[str, list[float]] = field(default_factory=dict)
     restarted: bool = False
 
     def ended(self, program: str, wait_status: int) -> None:
         """Remember how a program's process ended (a status as `waitpid` gives it)."""
         self.statuses[program] = wait_status
+
+    def crashed(self, program: str, now: float) -> bool:
+        """Remember that a program ended unasked at `now` (seconds, monotonic). True if it did so too often."""
+        recent = [when for when in self.crashes.get(program, []) if now - when < CRASH_WINDOW_S]
+        self.crashes[program] = [*recent, now]
+        return len(self.crashes[program]) >= MOST_CRASHES
 
     def lost(self, program: str) -> bool:
         """Call a program lost. True if it is the first one."""

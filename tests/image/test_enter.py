@@ -341,6 +341,7 @@ def test_a_reader_that_takes_nothing_does_not_hold_up_a_stop(start: Start) -> No
     eventually(lambda: _unread(out.fileno()) == _unread(out.fileno()) > 30_000)
     container.process.send_signal(signal.SIGTERM)
     assert container.process.wait(timeout=20) == 0
+    out.close()
 
 
 def _unread(descriptor: int) -> int:
@@ -368,6 +369,12 @@ def test_without_a_place_to_write_it_says_what_to_mount(tmp_path: Path, monkeypa
         enter.make_run_directory("/proc/asked")
     with pytest.raises(Refusal, match="longer than"):
         enter.make_run_directory(str(tmp_path / ("x" * 100)))
+
+
+def test_a_backend_that_crashes_again_and_again_is_given_up(start: Start) -> None:
+    """Also when it was running for a while each time; with its own code."""
+    code, out = start("crash", "1.2", "4").wait()
+    assert code == 4 and "the backend is lost: it exited with 4 in its last of 5 starts" in out
 
 
 def test_a_backend_that_is_done_ends_the_container(start: Start) -> None:

@@ -47,6 +47,14 @@ def test_the_first_loss_decides() -> None:
     assert verdict.exit_code == 3 and "backend" in verdict.describe()
 
 
+def test_a_crash_now_and_then_is_no_loss() -> None:
+    """The fifth within a minute is; each program has its own count."""
+    verdict = Verdict()
+    assert not any(verdict.crashed("backend", now) for now in (0, 20, 40, 61, 81, 101))
+    assert not verdict.crashed("proxy", 102) and not verdict.crashed("backend", 102)
+    assert verdict.crashed("backend", 103)
+
+
 def test_a_program_that_never_ran_is_told_so() -> None:
     """With a shell's code for what cannot be started."""
     verdict = Verdict()

@@ -1,7 +1,8 @@
 """A backend for tests: answers every GET on PORT (default 8000), 404 for /missing, and says how it was stopped.
 
-`exit CODE` ends at once with that code, `kill` by SIGKILL; `orphan` leaves a process in a session of its own behind;
-`flood` writes without end; `deaf` ignores SIGTERM; `late SECONDS` begins to listen only then.
+`exit CODE` ends at once with that code, `crash SECONDS CODE` after a while, `kill` by SIGKILL; `orphan` leaves a
+process in a session of its own behind; `flood` writes without end; `deaf` ignores SIGTERM; `late SECONDS` begins to
+listen only then.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ def main(arguments: list[str]) -> None:
             print(f"orphan {orphan.pid}", flush=True)
         case ["flood"]:
             subprocess.Popen(["sh", "-c", "while :; do echo a line of a program that writes and writes; done"])
+        case ["crash", seconds, code]:
+            time.sleep(float(seconds))
+            sys.exit(int(code))
         case ["late", seconds]:
             time.sleep(float(seconds))
     for number in (signal.SIGTERM, signal.SIGQUIT):

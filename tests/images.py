@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import importlib
 import io
 import json
+import sys
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -143,9 +145,8 @@ def compressed(layer: bytes, how: str) -> tuple[bytes, str]:
     if how == "gzip":
         return gzip.compress(layer, mtime=0), "+gzip"
     if how == "zstd":
-        import zstandard
-
-        return zstandard.ZstdCompressor().compress(layer), "+zstd"
+        zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+        return zstd.compress(layer), "+zstd"
     return layer, ""
 
 

@@ -45,15 +45,14 @@ class LayoutReader:
         index = self._find(INDEX)
         if index is None:
             raise self._refuse(f"has no {INDEX}", "name an OCI layout or an archive of one")
-        document = read_document(
-            index.read(self._what, f"{self._source}: {INDEX}", LONGEST_DOCUMENT), self._what, INDEX
-        )
+        name = f"{self._source}: {INDEX}"
+        document = read_document(index.read(self._what, name, LONGEST_DOCUMENT), self._what, name)
         top = self._descriptors(document, INDEX)
         chosen = self._choose(top, tag)
-        name = _name(chosen[0]) if len(chosen) == 1 else ""
+        full_name = _name(chosen[0]) if len(chosen) == 1 else ""
         found, dropped, nested = self._expand(chosen, _DEEPEST_INDEX)
         multi = nested or len(found) > 1
-        images = [self._image(descriptor, name) for descriptor in found]
+        images = [self._image(descriptor, full_name) for descriptor in found]
         if platform:
             fitting = tuple(image for image in images if image.platform.fits(platform))
             if len(fitting) != 1:

@@ -156,6 +156,10 @@ def _config(base: Image, sidecar: Sidecar, settings: Document, created: str) -> 
     created = created or str(base.config.get("created") or _rfc3339(0))
     rootfs = base.config.get("rootfs") or {}
     entry = {"created": created, "created_by": f"pillion build: sidecar layer {sidecar.layer.digest}"}
+    history = base.config.get("history") or []
+    # buildah refuses an image whose history names fewer layers than there are.
+    told = sum(not (isinstance(each, dict) and each.get("empty_layer")) for each in history)
+    untold = [{"created": created, "comment": "a layer of the base, whose history does not tell of it"}]
     return {
         **base.config,
         "config": settings,
@@ -165,7 +169,7 @@ def _config(base: Image, sidecar: Sidecar, settings: Document, created: str) -> 
             **rootfs,
             "diff_ids": [*(layer.diff_id for layer in base.layers), sidecar.layer.diff_id],
         },
-        "history": [*(base.config.get("history") or []), entry],
+        "history": [*history, *untold * (len(base.layers) - told), entry],
     }
 
 

@@ -5,9 +5,10 @@ gzip may have several members (RFC 1952 section 2.2: estargz layers have thousan
 
 from __future__ import annotations
 
+import importlib
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from pillion.image.compose.blob import CHUNK, Blob
 from pillion.image.compose.media_types import GZIP, PLAIN, ZSTD
@@ -148,15 +149,30 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    try:
-        import zstandard
-    except ModuleNotFoundError as error:
-        raise Damaged("it is zstd, which needs pip install zstandard") from error
-    frame = zstandard.ZstdDecompressor().decompressobj(write_size=CHUNK, read_across_frames=True)
+    zstd = _zstd()
+    frame = zstd.ZstdDecompressor()
+    fresh = True
     try:
         for data in chunks:
-            piece = frame.decompress(data)
-            for at in range(0, len(piece), CHUNK):
-                yield piece[at : at + CHUNK]
-    except zstandard.ZstdError as error:
+            while data:
+                yield frame.decompress(data, CHUNK)
+                fresh = False
+                while not frame.eof and not frame.needs_input:
+                    yield frame.decompress(b"", CHUNK)
+                data = frame.unused_data if frame.eof else b""
+                if frame.eof:
+                    frame, fresh = zstd.ZstdDecompressor(), True
+    except zstd.ZstdError as error:
         raise Damaged("its zstd stream is damaged") from error
+    if not fresh:
+        raise Damaged("its zstd stream ends early")
+
+
+def _zstd() -> Any:
+    """The module of Python 3.14 (PEP 784), or what brings it to older ones."""
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+    raise Damaged("it is zstd, which needs pip install backports.zstd")

@@ -18,12 +18,14 @@ from pillion.cli.signals import stop_on_signals
 from pillion.image.compose import composition
 from pillion.image.compose.composition import Composition, Request
 from pillion.image.compose.image import read_platform
+from pillion.image.compose.media_types import DOCKER, OCI
 from pillion.image.compose.merge import Options, created_at
 from pillion.image.compose.reference import full_name, read_destination, read_reference
 from pillion.image.environ.finding import refusing
 from pillion.image.refusal import Refusal
 
 WHAT = "build"
+FORMATS = {"oci": OCI, "docker": DOCKER}
 SEVERITIES = ("S0", "S1", "S2", "S3")
 
 
@@ -43,6 +45,7 @@ def main(arguments: list[str]) -> int:
         platform=read_platform(given.platform) if given.platform else None,
         verify=given.verify,
         rebase=given.rebase,
+        family=FORMATS.get(given.format),
     )
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     with stop_on_signals(), _progress(errors) as step:
@@ -57,6 +60,8 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(written(composed, digest, to, name), indent=1))
         return 0
     show_findings([finding for finding in composed.findings if finding.severity != "S3"], errors)
+    if (name or to.tag) and composition.unnamed_there(composed, to):
+        errors.print("note: podman and skopeo find no tag of a Docker manifest in a layout; --format oci gives one")
     console.print(f"Written: {to}" + (f" ({name})" if name else ""), markup=False, soft_wrap=True)
     console.print(digest, markup=False, soft_wrap=True)
     return 0
@@ -76,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--platform", metavar="P", help="one of an image for several, as in linux/amd64")
     env = "one more variable of the image, as in PROXY__LISTEN=:9090"
     parser.add_argument("--env", action="append", default=[], type=_variable, metavar="N=V", help=env)
+    parser.add_argument("--format", choices=FORMATS, help="of the manifest (as the base's)")
     parser.add_argument("--rebase", action="store_true", help="BASE is a combined image: replace its sidecar")
     parser.add_argument("--check", action="store_true", help="write nothing: what would collide, and the result")
     parser.add_argument("--json", action="store_true", help="the same as JSON")

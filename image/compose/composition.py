@@ -19,7 +19,7 @@ from pillion.image.compose.image import Image, Images, Layer, Platform, Sidecar
 from pillion.image.compose.layer_files import Files, LayerFiles, scan_layer, stack
 from pillion.image.compose.layout import FULL_NAME, REF_NAME
 from pillion.image.compose.load import load
-from pillion.image.compose.media_types import GZIP, ZSTD, compression_of
+from pillion.image.compose.media_types import DOCKER, GZIP, ZSTD, Family, compression_of
 from pillion.image.compose.merge import Merged, Options, merge
 from pillion.image.compose.rebase import backend_of
 from pillion.image.compose.reference import DOCKER_ARCHIVE, LAYOUT, Reference
@@ -37,7 +37,8 @@ _WHAT = "build the combined image"
 
 class Request(NamedTuple):
     """`sidecar` None is for a check without one. `rebase` says that `base` is a combined image, whose backend is meant.
-    Without `verify` neither the digests of the base's layers nor its files are looked at."""
+    Without `verify` neither the digests of the base's layers nor its files are looked at. `family` is the format of the
+    result where it is not to be the base's."""
 
     base: Reference
     sidecar: Reference | None
@@ -45,6 +46,7 @@ class Request(NamedTuple):
     platform: Platform | None = None
     verify: bool = True
     rebase: bool = False
+    family: Family | None = None
 
 
 class Composed(NamedTuple):
@@ -69,6 +71,8 @@ def compose(request: Request, progress: Progress) -> Composition:
     loaded = load(request.base, request.platform, _WHAT)
     sidecars = load_sidecars(request.sidecar, _WHAT) if request.sidecar else []
     images = [backend_of(image, _WHAT) if request.rebase else image for image in loaded.images]
+    if request.family:
+        images = [image._replace(family=request.family) for image in images]
     chosen = [_choose(image, sidecars) if request.sidecar else (_no_sidecar(image), None) for image in images]
     for image in images:
         if image.platform.os != "linux":
@@ -93,6 +97,12 @@ def _findings(loaded: Images, composed: list[Composed]) -> tuple[Finding, ...]:
         happens = f"{loaded.dropped} dropped: they attest to other bytes than the combined image has"
         found[Finding("S3", "attestations", happens)] = None
     return tuple(sorted(found, key=lambda finding: finding.severity))
+
+
+def unnamed_there(composition: Composition, to: Reference) -> bool:
+    """Whether podman and skopeo overlook the image's tag: in layouts they look for OCI manifests' alone."""
+    single = None if composition.multi_platform else composition.composed[0].base.family
+    return to.transport == LAYOUT and single is DOCKER
 
 
 def _no_sidecar(image: Image) -> Sidecar:

@@ -203,7 +203,7 @@ def _media_type(base: Image, media_type: str, digest: str) -> str:
     compression = compression_of(media_type) or ""
     if compression not in base.family.layers:
         why = f"layer {digest} is {compression}, which {base.family.name}'s format of {base.source} does not know"
-        raise Refusal(_WHAT, why, "convert the image first: skopeo copy --format oci")
+        raise Refusal(_WHAT, why, "build it with --format oci")
     return base.family.layers[compression]
 
 

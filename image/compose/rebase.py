@@ -72,7 +72,8 @@ def _without_marks(found: dict[str, str], undo: dict[str, Any]) -> dict[str, str
 def _own_layer(combined: Image, found: dict[str, str], what: str) -> Layer:
     if not found:
         raise _not_ours(combined, "it does not say what of it is the sidecar", what)
-    if not combined.layers or combined.layers[-1].digest != found[marks.SIDECAR_DIGEST]:
+    # Not the digest of its blob: engines compress anew what they save.
+    if not combined.layers or combined.layers[-1].diff_id != found.get(marks.SIDECAR_DIFF_ID):
         raise _not_ours(combined, f"its last layer is not the sidecar {found[marks.SIDECAR_DIGEST]}", what)
     return combined.layers[-1]
 

@@ -12,6 +12,7 @@ import pytest
 
 from pillion.image.compose.composition import Composition, Request, compose, write
 from pillion.image.compose.image import read_platform
+from pillion.image.compose.media_types import DOCKER, OCI, Family
 from pillion.image.compose.merge import Options
 from pillion.image.compose.reference import full_name, read_destination, read_reference
 from pillion.image.refusal import Refusal
@@ -38,7 +39,14 @@ from tests.images import (
 
 
 def composed(
-    base: Path | str, side: Path | str, *, platform: str = "", verify: bool = True, rebase: bool = False, **options: Any
+    base: Path | str,
+    side: Path | str,
+    *,
+    platform: str = "",
+    verify: bool = True,
+    rebase: bool = False,
+    family: Family | None = None,
+    **options: Any,
 ) -> Composition:
     request = Request(
         read_reference(str(base), "build"),
@@ -47,6 +55,7 @@ def composed(
         read_platform(platform) if platform else None,
         verify,
         rebase,
+        family,
     )
     return compose(request, lambda what, total, done: None)
 
@@ -247,6 +256,19 @@ def test_docker_s_format(tmp_path: Path) -> None:
     assert {layer["mediaType"] for layer in result.manifest["layers"]} == {f"{DOCKER_LAYER}.gzip"}
     assert "annotations" not in result.manifest
     assert result.settings["Labels"]["dev.pillion.sidecar.digest"] == result.digests[-1]
+
+
+@pytest.mark.parametrize("family", [OCI, DOCKER])
+def test_the_other_format_on_request(tmp_path: Path, family: Family) -> None:
+    """The bytes of the layers stay, the types change together, and a rebase of it still works."""
+    base = write_layout(tmp_path / "base", image(docker=family is OCI))
+    side = write_layout(tmp_path / "side", sidecar())
+    out = built(base, side, tmp_path / "out", family=family)
+    manifest = Result(out).manifest
+    assert manifest["mediaType"] == family.manifest and manifest["config"]["mediaType"] == family.config
+    assert {layer["mediaType"] for layer in manifest["layers"]} == {family.layers["gzip"]}
+    again = built(out, side, tmp_path / "again", rebase=True)
+    assert Result(again).digests == Result(out).digests
 
 
 def test_a_mixed_manifest_becomes_one_family(tmp_path: Path) -> None:

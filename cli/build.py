@@ -18,6 +18,7 @@ from pillion.cli.signals import stop_on_signals
 from pillion.image.compose import composition
 from pillion.image.compose.composition import Composition, Request
 from pillion.image.compose.image import read_platform
+from pillion.image.compose.layer_cache import cache_folder
 from pillion.image.compose.media_types import DOCKER, OCI
 from pillion.image.compose.merge import Options, created_at
 from pillion.image.compose.reference import full_name, read_destination, read_reference
@@ -46,6 +47,7 @@ def main(arguments: list[str]) -> int:
         verify=given.verify,
         rebase=given.rebase,
         family=FORMATS.get(given.format),
+        cache=cache_folder(os.environ),
     )
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     with stop_on_signals(), _progress(errors) as step:

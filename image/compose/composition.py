@@ -16,6 +16,7 @@ from pillion.image.compose.base_files import judge_files
 from pillion.image.compose.blob import Blob, check_blob
 from pillion.image.compose.document import digest_of, write_document
 from pillion.image.compose.image import Image, Images, Layer, Platform, Sidecar
+from pillion.image.compose.layer_cache import recall, remember
 from pillion.image.compose.layer_files import Files, LayerFiles, scan_layer, stack
 from pillion.image.compose.layout import FULL_NAME, REF_NAME
 from pillion.image.compose.load import load
@@ -38,7 +39,7 @@ _WHAT = "build the combined image"
 class Request(NamedTuple):
     """`sidecar` None is for a check without one. `rebase` says that `base` is a combined image, whose backend is meant.
     Without `verify` neither the digests of the base's layers nor its files are looked at. `family` is the format of the
-    result where it is not to be the base's."""
+    result where it is not to be the base's. `cache` keeps what layers hold from one build to the next."""
 
     base: Reference
     sidecar: Reference | None
@@ -47,6 +48,7 @@ class Request(NamedTuple):
     verify: bool = True
     rebase: bool = False
     family: Family | None = None
+    cache: Path | None = None
 
 
 class Composed(NamedTuple):
@@ -77,7 +79,7 @@ def compose(request: Request, progress: Progress) -> Composition:
     for image in images:
         if image.platform.os != "linux":
             raise Refusal(_WHAT, f"{image.source} is for {image.platform}, not for linux", "choose another image")
-    looked_through = _inspect(images, request.verify, progress)
+    looked_through = _inspect(images, request.verify, request.cache, progress)
     composed = []
     for image, (sidecar, sidecar_files) in zip(images, chosen, strict=True):
         files = _files(image, looked_through)
@@ -121,12 +123,13 @@ def _choose(image: Image, sidecars: list[tuple[Sidecar, LayerFiles]]) -> tuple[S
     raise Refusal(_WHAT, why, f"give a sidecar for it, or choose with --platform {there.partition(',')[0]}")
 
 
-def _inspect(images: list[Image], verify: bool, progress: Progress) -> Mapping[str, LayerFiles]:
+def _inspect(images: list[Image], verify: bool, cache: Path | None, progress: Progress) -> Mapping[str, LayerFiles]:
     """Every layer's digest and headers, each layer once and several at a time: hashing and inflating let others run."""
     layers = {layer.digest: (image, layer) for image in images for layer in image.layers}
     names = any(not is_numeric(str(image.settings.get("User") or "")) for image in images)
     hashed = layers if verify else {}
-    scanned = layers if verify or names else {}
+    known = {digest: files for digest in layers if cache and (files := recall(cache, digest))}
+    scanned = {digest: each for digest, each in layers.items() if (verify or names) and digest not in known}
     total = sum(layer.blob.size for chosen in (hashed, scanned) for _, layer in chosen.values())
     stop = threading.Event()
 
@@ -150,12 +153,16 @@ def _inspect(images: list[Image], verify: bool, progress: Progress) -> Mapping[s
             checks = [pool.submit(check, *each) for _, each in _largest_first(hashed)]
             for done in checks:
                 done.result()
-            return {digest: done.result() for digest, done in scans.items()}
+            found = {digest: done.result() for digest, done in scans.items()}
         except OSError as error:
             raise Refusal(_WHAT, f"{error.filename}: {error.strerror}", "export the image again") from error
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
+    if cache and verify:
+        for digest, new in found.items():
+            remember(cache, digest, new)
+    return {**known, **found}
 
 
 def _largest_first(layers: Mapping[str, tuple[Image, Layer]]) -> Iterator[tuple[str, tuple[Image, Layer]]]:

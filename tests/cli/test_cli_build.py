@@ -29,8 +29,9 @@ from tests.images import (
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A directory with a backend's and a sidecar's layout."""
+def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a backend's and a sidecar's layout, and a cache of its own elsewhere."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     write_layout(tmp_path / "base", image(), names=["v1"])
     write_layout(tmp_path / "side", sidecar())
     return tmp_path
@@ -230,6 +231,31 @@ def test_a_docker_archive_s_layer_is_verified(place: Path) -> None:
     at = data.index(b"print(1)")
     (place / "base.tar").write_bytes(data[:at] + b"print(2)" + data[at + 8 :])
     assert "has the digest" in refused(place, "base.tar", "--sidecar", "side", "-o", "out")
+
+
+def test_what_a_layer_holds_is_remembered(place: Path) -> None:
+    """By its digest, once verified; the digest is verified each time, and a broken cache is no cache."""
+    write_layout(place / "full", image([tar("opt/", "opt/pillion/")]))
+    cache = Path(os.environ["XDG_CACHE_HOME"], "pillion")
+    first = pillion(place, "full", "--check", "--json").stdout
+    (entry,) = cache.rglob("*.json")
+    assert entry.stat().st_mode & 0o077 == 0 or entry.parent.stat().st_mode & 0o077 == 0
+    assert pillion(place, "full", "--check", "--json").stdout == first
+    assert "/opt/pillion: is there already" in refused(place, "full", "--sidecar", "side", "-o", "out", "--no-verify")
+    for broken in ("", "[]", '[{"opt": 1}, [], [], 0, ""]'):
+        entry.write_text(broken)
+        assert pillion(place, "full", "--check", "--json").stdout == first
+    for layer in (place / "full/blobs/sha256").iterdir():
+        if layer.read_bytes()[:2] == b"\x1f\x8b":
+            flip(layer)
+    assert "has the digest" in refused(place, "full", "--sidecar", "side", "-o", "out")
+
+
+def test_nothing_unverified_is_remembered(place: Path) -> None:
+    """Or one damaged layer would be believed for ever."""
+    write_layout(place / "named", image(config={**DEFAULT_CONFIG, "User": "app"}))
+    assert pillion(place, "named", "--sidecar", "side", "-o", "out", "--no-verify").returncode == 0
+    assert not list(Path(os.environ["XDG_CACHE_HOME"]).rglob("*.json"))
 
 
 def test_a_layer_that_leads_out(place: Path) -> None:

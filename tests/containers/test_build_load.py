@@ -27,6 +27,12 @@ def run(*command: str | Path) -> str:
     return ended.stdout
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the caller's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def name() -> Iterator[str]:
     """Of an image that is removed afterwards."""

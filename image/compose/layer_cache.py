@@ -35,7 +35,7 @@ def recall(folder: Path, digest: str) -> LayerFiles | None:
     try:
         present, removed, opaque, inside, outside = json.loads(_file(folder, digest).read_bytes())
         return LayerFiles(
-            {path: Entry(*entry[:-1], content=entry[-1].encode("latin-1")) for path, entry in present.items()},
+            {path: Entry._make([*entry[:-1], entry[-1].encode("latin-1")]) for path, entry in present.items()},
             frozenset(removed),
             frozenset(opaque),
             int(inside),

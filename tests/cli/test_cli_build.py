@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ENTRY
+from tests.conftest import ENTRY, eventually
 from tests.images import (
     DEFAULT_CONFIG,
     OCI_LAYER,
@@ -343,3 +343,33 @@ def test_several_platforms_into_docker_s_archive(place: Path) -> None:
     line = refused(place, "many", "--sidecar", "sides", "-o", "docker-archive:out.tar")
     assert "--platform" in line
     assert pillion(place, "many", "--sidecar", "sides", "-o", "oci-archive:out.tar").returncode == 0
+
+
+@pytest.mark.parametrize("out", ["out.tar", "out"])
+def test_a_signal_in_the_middle(place: Path, out: str) -> None:
+    """Ends it with 128 + signal; what was begun is gone. The layer is sparse, and too long to be written at once."""
+    size, digest = 64 << 30, f"sha256:{'0' * 64}"
+    config = json.dumps(
+        {"os": "linux", "architecture": "amd64", "config": DEFAULT_CONFIG, "rootfs": {"diff_ids": [digest]}}
+    )
+    layer = {"mediaType": OCI_LAYER, "digest": digest, "size": size}
+    built = image([], top=json.loads(config), manifest={"layers": [layer]})
+    write_layout(place / "big", built)
+    sparse = place / "big/blobs/sha256" / digest[7:]
+    sparse.touch()
+    os.truncate(sparse, size)
+    verify = ["--no-verify"] if out == "out.tar" else []
+    command = [ENTRY, "build", "big", "--sidecar", "side", "-o", out, *verify]
+    process = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def begun() -> object:
+        if verify:
+            return list(place.glob(".out*"))
+        opened = Path(f"/proc/{process.pid}/fd").iterdir()
+        return [each for each in opened if str(each.readlink()) == str(sparse)]
+
+    eventually(begun)
+    process.terminate()
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 128 + 15 and "stopped by SIGTERM" in said
+    assert not list(place.glob(".out*")) and not (place / out).exists()

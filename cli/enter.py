@@ -9,7 +9,8 @@ from pillion.image.enter import enter, own_entry, started_with
 
 HELP = """usage: pillion enter -- CMD [ARG...]
 
-Split the environment, then run CMD as the backend and the proxy under supervisord, each with its own.
+Split the environment, then run CMD as the backend and the proxy under supervisord, each with its own. Without CMD, the
+one that PILLION_COMMAND holds as a JSON array.
 example: BACKEND__PORT=8000 PROXY__LISTEN=0.0.0.0:8080 pillion enter -- gunicorn app:app
 """
 

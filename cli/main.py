@@ -15,6 +15,7 @@ from pillion.image.refusal import Refusal
 COMMANDS = {
     "compare": "run the pair in every layout, measure, report (the main job)",
     "run": "keep the pair up in one layout",
+    "build": "compose the combined image, no daemon needed",
     "env": "who sees which environment variable, from where and why",
     "proxy": "the sidecar alone in front of any URL",
     "enter": "in the container: both programs under supervisord",

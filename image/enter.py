@@ -6,6 +6,7 @@ write to, hand the records over, become supervisord.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -35,6 +36,10 @@ from pillion.image.stop_signal import signal_number
 RUN_DIRECTORIES = ("/run/pillion", "/dev/shm", "/tmp")
 # A unix socket's path has at most 107 bytes (unix(7)), and supervisord binds a temporary name beside its own.
 LONGEST_RUN_DIRECTORY = 107 - len("/supervisor.sock.1234567")
+# What the layer's static entry puts before the names that a dynamic loader obeys (image/layer/entry.c).
+ASIDE = b"PILLION_ASIDE_"
+# The backend's command where the image could not say it as its Cmd: a JSON array; the container's arguments go first.
+COMMAND_VARIABLE = "PILLION_COMMAND"
 
 
 def enter(
@@ -48,7 +53,7 @@ def enter(
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     environ = decode(block)
     record = read_record(environ[RECORD_VARIABLE]) if environ.get(RECORD_VARIABLE) else PairRecord()
-    records, findings = prepare(command, environ, record, entry)
+    records, findings = prepare(command or image_command(environ), environ, record, entry)
     refuse(findings)
     for finding in findings:
         if finding.severity == "S2":
@@ -103,6 +108,21 @@ def prepare(
         _check(each)
     others = [_one_uid(name, who) for name, who in accounts.items() if who.refused is not None]
     return records, (*divided.findings, *others)
+
+
+def image_command(environ: Mapping[str, str]) -> list[str]:
+    """The command that `PILLION_COMMAND` holds, [] if there is none. Raises Refusal if it is no array of strings."""
+    text = environ.get(COMMAND_VARIABLE, "")
+    if not text:
+        return []
+    try:
+        command = json.loads(text)
+    except ValueError:
+        command = None
+    if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
+        mend = """write it as the exec form of CMD: ["gunicorn", "app:app"]"""
+        raise Refusal("start the pair", f"{COMMAND_VARIABLE} is not a JSON array of strings", mend)
+    return command
 
 
 def _launch_record(
@@ -173,16 +193,17 @@ def own_path(entry: Path) -> str:
 
 
 def started_with() -> dict[bytes, bytes]:
-    """The environment this process was given. `os.environb` may hold more: Python adds LC_CTYPE itself (PEP 538)."""
+    """The environment this process was given, under the names it was given. `os.environb` may hold more: Python adds
+    LC_CTYPE itself (PEP 538)."""
     try:
-        block = Path("/proc/self/environ").read_bytes()
+        entries = Path("/proc/self/environ").read_bytes().split(b"\0")
     except OSError:
-        return dict(os.environb)
+        entries = [b"%s=%s" % item for item in os.environb.items()]
     environ: dict[bytes, bytes] = {}
-    for entry in block.split(b"\0"):
+    for entry in entries:
         name, equals, value = entry.partition(b"=")
         if name and equals:  # an entry without a name is none to any libc
-            environ.setdefault(name, value)
+            environ.setdefault(name.removeprefix(ASIDE), value)
     return environ
 
 

@@ -16,6 +16,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("proxy", "image", "compare", "cli")
 ARROWS = {"proxy": set(), "image": set(), "compare": {"image"}, "cli": {"compare", "image", "proxy"}}
+# What builds the sidecar layer: scripts for the builder's Python, in no package and in no wheel.
+BUILD_INPUTS = ROOT / "image" / "layer"
 # What stands before every start in a container.
 EARLY = (
     "image/environ",
@@ -34,7 +36,8 @@ EARLY = (
 def modules(*places: str) -> list[Path]:
     """Every Python file of these folders and files."""
     found = [ROOT / place for place in places]
-    return sorted(file for place in found for file in (place.rglob("*.py") if place.is_dir() else [place]))
+    files = {file for place in found for file in (place.rglob("*.py") if place.is_dir() else [place])}
+    return sorted(file for file in files if BUILD_INPUTS not in file.parents)
 
 
 def imported(file: Path) -> Iterator[str]:

@@ -71,7 +71,7 @@ class Composition(NamedTuple):
 def compose(request: Request, progress: Progress) -> Composition:
     """Read, verify, look through and merge. Raises Refusal."""
     loaded = load(request.base, request.platform, _WHAT)
-    sidecars = load_sidecars(request.sidecar, _WHAT) if request.sidecar else []
+    sidecars = load_sidecars(request.sidecar, request.cache, _WHAT) if request.sidecar else []
     images = [backend_of(image, _WHAT) if request.rebase else image for image in loaded.images]
     if request.family:
         images = [image._replace(family=request.family) for image in images]

@@ -33,13 +33,14 @@ def cache_folder(environ: Mapping[str, str]) -> Path | None:
 def recall(folder: Path, digest: str) -> LayerFiles | None:
     """What was found in the layer, if that is known."""
     try:
-        present, removed, opaque, inside, outside = json.loads(_file(folder, digest).read_bytes())
+        present, removed, opaque, inside, outside, diff_id = json.loads(_file(folder, digest).read_bytes())
         return LayerFiles(
             {path: Entry._make([*entry[:-1], entry[-1].encode("latin-1")]) for path, entry in present.items()},
             frozenset(removed),
             frozenset(opaque),
             int(inside),
             str(outside),
+            str(diff_id),
         )
     except (OSError, ValueError, TypeError, AttributeError):
         return None
@@ -48,7 +49,7 @@ def recall(folder: Path, digest: str) -> LayerFiles | None:
 def remember(folder: Path, digest: str, found: LayerFiles) -> None:
     """For the next time; beside, then renamed."""
     present = {path: [*entry[:-1], entry.content.decode("latin-1")] for path, entry in found.present.items()}
-    document = [present, sorted(found.removed), sorted(found.opaque), found.inside, found.outside]
+    document = [present, sorted(found.removed), sorted(found.opaque), found.inside, found.outside, found.diff_id]
     file = _file(folder, digest)
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     with contextlib.suppress(OSError):

@@ -27,7 +27,8 @@ _PATHS = frozenset(("opt", "etc", PASSWD, GROUP, PREFIX, ENTRY))
 class LayerFiles(NamedTuple):
     """One layer: the entries at the paths that matter, and what it takes away from lower layers.
 
-    `inside` counts what lies below our prefix; `outside` is the first path that is not ours nor on the way.
+    `inside` counts what lies below our prefix; `outside` is the first path that is not ours nor on the way. `diff_id`
+    is "" where it was not worked out.
     """
 
     present: Mapping[str, Entry]
@@ -35,6 +36,7 @@ class LayerFiles(NamedTuple):
     opaque: frozenset[str] = frozenset()
     inside: int = 0
     outside: str = ""
+    diff_id: str = ""
 
 
 def scan_layer(blob: Blob, tick: Callable[[int], None] = lambda size: None) -> LayerFiles:

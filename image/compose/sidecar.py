@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from pillion.image.compose import marks
 from pillion.image.compose.archive import read_members
 from pillion.image.compose.blob import Blob, check_blob, hash_blob
 from pillion.image.compose.docker_archive import MANIFEST, diff_id_of
 from pillion.image.compose.image import Image, Layer, Platform, Sidecar
+from pillion.image.compose.layer_cache import recall, remember
 from pillion.image.compose.layer_files import ENTRY, PREFIX, LayerFiles, scan_layer
 from pillion.image.compose.layout import INDEX
 from pillion.image.compose.load import load
@@ -23,12 +25,12 @@ _BUILD = "build it with podman build --target sidecar"
 _MACHINES = {0x3E: "amd64", 0xB7: "arm64", 0x28: "arm", 0xF3: "riscv64", 0x03: "386"}
 
 
-def load_sidecars(reference: Reference, what: str) -> list[tuple[Sidecar, LayerFiles]]:
+def load_sidecars(reference: Reference, cache: Path | None, what: str) -> list[tuple[Sidecar, LayerFiles]]:
     """One a platform, each verified (they are small) and looked through. Raises Refusal."""
     if not reference.transport and _is_bare_layer(reference, what):
         return [_bare_layer(reference, what)]
     images = load(reference, None, what).images
-    return [_checked(_of_image(image, what), what) for image in images]
+    return [_checked(_of_image(image, what), cache, what) for image in images]
 
 
 def _is_bare_layer(reference: Reference, what: str) -> bool:
@@ -50,7 +52,8 @@ def _bare_layer(reference: Reference, what: str) -> tuple[Sidecar, LayerFiles]:
     descriptor = {"mediaType": OCI.layers[kind], "digest": hash_blob(blob), "size": blob.size}
     layer = Layer(descriptor, diff_id_of(blob, what, str(reference)), blob)
     sidecar = Sidecar(str(reference), layer, Platform("linux", ""))
-    found = _scan(sidecar, what)
+    found = _look_through(sidecar, what)
+    _judge(sidecar, found, what)
     machine = _machine(found)
     if not machine:
         raise Refusal(what, f"{reference}: /{ENTRY} is no program of a machine known here", _BUILD)
@@ -76,13 +79,18 @@ def _said(image: Image) -> Mapping[str, str]:
     return found
 
 
-def _checked(sidecar: Sidecar, what: str) -> tuple[Sidecar, LayerFiles]:
+def _checked(sidecar: Sidecar, cache: Path | None, what: str) -> tuple[Sidecar, LayerFiles]:
     layer = sidecar.layer
     name = f"{sidecar.source}: layer {layer.digest}"
     check_blob(layer.blob, layer.digest, what, name, lambda size: None)
-    if (found := diff_id_of(layer.blob, what, name)) != layer.diff_id:
-        raise Refusal(what, f"{name} has the diff id {found} where its config has {layer.diff_id}", _BUILD)
-    files = _scan(sidecar, what)
+    files = recall(cache, layer.digest) if cache else None
+    if files is None or not files.diff_id:
+        files = _look_through(sidecar, what)._replace(diff_id=diff_id_of(layer.blob, what, name))
+        if cache:
+            remember(cache, layer.digest, files)
+    if files.diff_id != layer.diff_id:
+        raise Refusal(what, f"{name} has the diff id {files.diff_id} where its config has {layer.diff_id}", _BUILD)
+    _judge(sidecar, files, what)
     machine = _machine(files)
     if machine and machine != sidecar.platform.architecture:
         why = f"{sidecar.source} is said to be for {sidecar.platform}, but /{ENTRY} is for {machine}"
@@ -90,18 +98,20 @@ def _checked(sidecar: Sidecar, what: str) -> tuple[Sidecar, LayerFiles]:
     return sidecar, files
 
 
-def _scan(sidecar: Sidecar, what: str) -> LayerFiles:
+def _look_through(sidecar: Sidecar, what: str) -> LayerFiles:
     try:
-        files = scan_layer(sidecar.layer.blob)
+        return scan_layer(sidecar.layer.blob)
     except Damaged as error:
         raise Refusal(what, f"{sidecar.source}: {error}", _BUILD) from error
+
+
+def _judge(sidecar: Sidecar, files: LayerFiles, what: str) -> None:
     entry = files.present.get(ENTRY)
     if entry is None or not entry.mode & 0o001:
         raise Refusal(what, f"{sidecar.source} has no /{ENTRY} that everyone may run", _BUILD)
     if files.outside:
         why = f"{sidecar.source} has /{files.outside}, and a sidecar has nothing outside /{PREFIX}"
         raise Refusal(what, why, _BUILD)
-    return files
 
 
 def _machine(files: LayerFiles) -> str:

@@ -6,6 +6,7 @@ gzip may have several members (RFC 1952 section 2.2: estargz layers have thousan
 from __future__ import annotations
 
 import importlib
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -35,13 +36,13 @@ class Seekable:
     """Skips by seeking."""
 
     def __init__(self, blob: Blob) -> None:
-        self._file = blob.path.open("rb", buffering=1 << 16)
-        self._file.seek(blob.offset)
+        self._file = blob.path.open("rb", buffering=0)
         self._end = blob.offset + blob.size
         self.position = blob.offset
 
     def read(self, size: int) -> bytes:
-        data = self._file.read(min(size, self._end - self.position))
+        # One system call a header, and not a buffer full of a file that is skipped next.
+        data = os.pread(self._file.fileno(), min(size, self._end - self.position), self.position)
         self.position += len(data)
         return data
 
@@ -49,7 +50,6 @@ class Seekable:
         if self.position + size > self._end:
             raise Damaged("it ends in the middle of a file")
         self.position += size
-        self._file.seek(self.position)
 
     def close(self) -> None:
         """Done with it."""

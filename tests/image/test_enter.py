@@ -407,3 +407,27 @@ def test_a_user_that_is_no_number_is_refused(tmp_path: Path) -> None:
     record = PairRecord(backend=ProgramRecord(user="nobody"))
     code, out = Container(["sleep", "60"], tmp_path, {b"PILLION_PAIR": record.to_json().encode()}).wait()
     assert code == 2 and "'nobody' of the pair record is not UID or UID:GID" in out
+
+
+def test_what_the_layers_entry_set_aside_reaches_the_backend_under_its_own_name(start: Start) -> None:
+    """The entry renames what a loader obeys, so that PID 1 and the proxy are spared; the backend is owed it."""
+    container = start(environ={b"PILLION_ASIDE_LD_PRELOAD": b"", b"PILLION_ASIDE_GLIBC_TUNABLES": b"a=%b"})
+    container.ready()
+    backend = environ_of(container.pid(str(BACKEND)))
+    assert backend[b"LD_PRELOAD"] == b"" and backend[b"GLIBC_TUNABLES"] == b"a=%b"
+    for pid in (container.process.pid, container.pid("proxy"), container.pid(str(BACKEND))):
+        assert not [name for name in environ_of(pid) if name.startswith(b"PILLION_ASIDE")]
+    assert b"LD_PRELOAD" not in environ_of(container.pid("proxy"))
+
+
+def test_the_command_may_come_from_the_image(tmp_path: Path) -> None:
+    """Where it has no Cmd for it; a program of the pair never sees the variable."""
+    code, out = Container([], tmp_path, {b"PILLION_COMMAND": b'["/bin/echo", "a b", "%s"]'}).wait()
+    assert code == 0 and "backend | a b %s" in out
+
+
+@pytest.mark.parametrize("command", [b"/bin/echo", b'{"a": 1}', b'["a", 1]', b"3"])
+def test_a_command_of_the_image_that_is_none_is_refused(command: bytes, tmp_path: Path) -> None:
+    """As the exec form of CMD or not at all: nothing here guesses at words."""
+    code, out = Container([], tmp_path, {b"PILLION_COMMAND": command}).wait()
+    assert code == 2 and "PILLION_COMMAND is not a JSON array of strings" in out

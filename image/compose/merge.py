@@ -132,7 +132,6 @@ def _record(settings: Document, env: MergedEnv, user: str, source: str) -> PairR
     grace = float(timeout) if isinstance(timeout, int) and not isinstance(timeout, bool) else default + RESERVE_S
     return PairRecord(
         backend=ProgramRecord(
-            cwd=str(settings.get("WorkingDir") or ""),
             image_env=env.fingerprints,
             port=_only_port(settings),
             stop_signal=stop_signal,

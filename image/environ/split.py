@@ -110,7 +110,9 @@ def split(
     for name, value in environ.items():
         if target := address(name, namespaces):
             if target.name:
-                layers.put(target.program, "namespaced", target.name, value, name, f"addressed to the {target.program}")
+                # What the image's own ENV addresses is as low as the rest of that ENV: `-e NAME` still replaces it.
+                layer = "image" if record.backend.image_env.get(name) == fingerprint(value) else "namespaced"
+                layers.put(target.program, layer, target.name, value, name, f"addressed to the {target.program}")
                 continue
         else:
             bare[name] = value

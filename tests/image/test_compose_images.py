@@ -103,7 +103,8 @@ def test_the_command_the_engine_would_have_run(tmp_path: Path) -> None:
     assert result.settings["Cmd"] == ["--serve", "a b"]
     assert result.settings["StopSignal"] == "SIGTERM"
     assert result.record["backend"]["stop_signal"] == "SIGQUIT"
-    assert result.record["backend"]["cwd"] == "/srv"
+    # PID 1 stands in WorkingDir, or where `-w` puts it: the backend stays there.
+    assert result.settings["WorkingDir"] == "/srv" and result.record["backend"]["cwd"] == ""
 
 
 @pytest.mark.parametrize(

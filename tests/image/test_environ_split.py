@@ -233,6 +233,14 @@ def test_precedence(lower: str, higher: str) -> None:
     assert found.programs["backend"][name].layer == higher
 
 
+def test_what_an_image_addresses_is_the_images() -> None:
+    """`pillion build` rewrites an image's LD_* so; one given at run time replaces it, with or without the prefix."""
+    image = {"BACKEND__LD_PRELOAD": "image"}
+    assert divide(image, with_image(image))[1]["LD_PRELOAD"] == "image"
+    assert divide({**image, "LD_PRELOAD": "given"}, with_image(image))[1]["LD_PRELOAD"] == "given"
+    assert divide({"BACKEND__LD_PRELOAD": "given"}, with_image(image))[1]["LD_PRELOAD"] == "given"
+
+
 def test_the_origin_tells_the_images_value_from_a_given_one() -> None:
     """By the hash in the pair record: the same name with another value was given at run time."""
     record = with_image({"MODE": "prod"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import datetime, timezone
 from time import monotonic_ns
@@ -39,5 +40,9 @@ class AccessLog:
             "retried": exchange.retried,
             "error": exchange.failure.error if exchange.failure is not None else None,
         }
-        sys.stdout.write(json.dumps(line) + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(json.dumps(line) + "\n")
+            sys.stdout.flush()
+        except OSError:
+            # Nobody reads the log: requests are served all the same.
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 (for the rest of the process)

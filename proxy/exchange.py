@@ -62,6 +62,11 @@ class Exchange:
             return self._respond(response)
         except ExchangeError as error:
             return self._fail(error)
+        except BaseException:
+            # Cut off by the end of a drain: what ends by close must not look as if it had ended.
+            if self.status and self._ends_by_close:
+                self._client.reset()
+            raise
         finally:
             if self._upload is not None:
                 self._upload.stop()
@@ -169,7 +174,7 @@ class Exchange:
         body = response_reader(framing, minor)
         self._ends_by_close = minor == 0 and framing.kind in (Kind.CHUNKED, Kind.UNTIL_CLOSE)
         # A client that is still sending is answered early, and the rest of its body is not wanted.
-        close = self._ends_by_close or not self._body.complete or not self._persistent
+        close = self._ends_by_close or not self._request_sent or not self._persistent
         fields = response_fields(response, framing, minor, close=close)
         message = serialise(b"HTTP/1.1 %d %b" % (response.status, response.reason), fields)
         if upstream.pending and not body.complete:
@@ -182,10 +187,14 @@ class Exchange:
                 data = self._feed(body, upstream.receive())
                 if data:
                     client.send(data)
-        complete = self._body.complete and not self._upload_failed()
+        complete = self._request_sent
         surplus = body.surplus or upstream.pending
         self._release(
-            reusable=complete and response.persistent and framing.kind is not Kind.UNTIL_CLOSE and not surplus
+            reusable=complete
+            and response.persistent
+            and framing.kind is not Kind.UNTIL_CLOSE
+            and not surplus
+            and not _may_send_more(response)
         )
         if not complete:
             self._turn_away()
@@ -208,8 +217,10 @@ class Exchange:
     def _persistent(self) -> bool:
         return self._head.persistent and not self._gateway.draining
 
-    def _upload_failed(self) -> bool:
-        return self._upload is not None and self._upload.failure is not None
+    @property
+    def _request_sent(self) -> bool:
+        """Whether the request has left whole. A connection with half a request on it must never carry another."""
+        return self._upload.done if self._upload is not None else self._body.complete
 
     def _fail(self, error: ExchangeError) -> bool:
         """Answer for the backend if the response has not begun, cut it off if it has."""
@@ -223,7 +234,7 @@ class Exchange:
             return False
         if isinstance(error, ClientLost):
             return False
-        keep = self._body.complete and self._persistent
+        keep = self._request_sent and self._persistent
         self._release(reusable=False)
         self.status = error.status
         try:
@@ -238,7 +249,7 @@ class Exchange:
             )
         except ExchangeError:
             return False
-        if not self._body.complete:
+        if not self._request_sent:
             self._turn_away()
         return keep
 
@@ -253,3 +264,9 @@ class Exchange:
         if self._upstream is not None:
             upstream, self._upstream = self._upstream, None
             self._gateway.pool.release(upstream, reusable=reusable)
+
+
+def _may_send_more(response: ResponseHead) -> bool:
+    """Whether a 204 announces content that it must not have (RFC 9110 section 8.6) and may send all the same."""
+    lengths = response.control.get(b"content-length", [])
+    return response.status == 204 and (b"transfer-encoding" in response.control or any(int(n) for n in lengths))

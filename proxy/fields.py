@@ -21,6 +21,9 @@ _FORWARDED = frozenset((*_X_FORWARDED, b"forwarded"))
 _UNDROPPABLE = frozenset((b"content-length", b"host", *_FORWARDED))
 # With underscores these reach a CGI-like backend (WSGI, PHP, Rack) under the name of the real one.
 _CONFUSABLE = _HOP_BY_HOP | _FORWARDED | frozenset((b"content-length", b"host", b"via"))
+# What a backend believes of a trusted peer, which we are to it: any X-Forwarded-*, and the two by which gunicorn lets a
+# proxy move the application.
+_BELIEVED = (b"x-forwarded-", b"script-name", b"path-info")
 
 _VIA = {1: (b"Via", b"1.1 " + PSEUDONYM), 0: (b"Via", b"1.0 " + PSEUDONYM)}
 _CHUNKED = (b"Transfer-Encoding", b"chunked")
@@ -49,7 +52,7 @@ def request_fields(head: RequestHead, framing: Framing, origin: Origin, authorit
             forwarded.setdefault(lower, []).append(value)
         elif lower == b"host":
             kept.append((name, head.host or value))  # absolute-form may have replaced it
-        elif b"_" in lower and lower.replace(b"_", b"-") in _CONFUSABLE:
+        elif _misleads(lower, origin):
             continue
         elif lower == b"expect" and head.minor == 0:
             continue  # a 1.0 client cannot be sent the 100 (RFC 9110 section 10.1.1)
@@ -60,6 +63,14 @@ def request_fields(head: RequestHead, framing: Framing, origin: Origin, authorit
     if framing.kind is Kind.CHUNKED:
         kept.append(_CHUNKED)
     return kept
+
+
+def _misleads(lower: bytes, origin: Origin) -> bool:
+    """Whether a backend would take the field for one that only a proxy may set."""
+    hyphened = lower.replace(b"_", b"-")
+    if hyphened != lower and hyphened in _CONFUSABLE:
+        return True
+    return not origin.trusted and hyphened.startswith(_BELIEVED)
 
 
 def response_fields(head: ResponseHead, framing: Framing, minor: int, *, close: bool) -> list[Field]:

@@ -124,6 +124,9 @@ def parse_request_head(data: bytes) -> RequestHead:
         raise BadRequest(f"malformed request: {error}") from None
     if not collector.complete:
         raise BadRequest("malformed request")
+    if collector.text != parts[1]:
+        # llhttp ends an HTTP/0.9 line at a bare LF, and would take what follows for a field.
+        raise BadRequest("malformed request target")
     head = RequestHead(method, collector.text, 1 if version[-1] == 49 else 0, collector.fields, collector.control)
     _resolve_target(head)
     return head

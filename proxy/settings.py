@@ -84,7 +84,7 @@ SETTINGS: tuple[Setting, ...] = (
         "RESPONSE_IDLE_TIMEOUT", "longest pause of a backend inside a response body", "s", "3600", values.seconds(0.001)
     ),
     Setting(
-        "POOL_SIZE", "connections a worker has to the backend, busy and idle", "count", "100", values.count(1, 10**5)
+        "POOL_SIZE", "connections a worker has to the backend, busy and idle", "count", "1000", values.count(1, 10**5)
     ),
     Setting("POOL_IDLE_TIMEOUT", "how long an idle connection to the backend is kept", "s", "4", values.seconds(0)),
     Setting(

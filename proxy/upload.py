@@ -18,6 +18,7 @@ class Upload:
         self._client = client
         self._upstream = upstream
         self._body = body
+        self.done = False  # every byte of the body has been sent, not only read
         self.failure: ExchangeError | None = None
         self.ended_at: float | None = None  # monotonic
         self._greenlet = gevent.spawn(self._run)
@@ -36,6 +37,7 @@ class Upload:
                 if out:
                     self._upstream.send(out)
             self._client.pending = self._body.surplus
+            self.done = True
         except UpstreamLost:
             pass  # it may have answered before it closed: whoever reads the answer finds out
         except ExchangeError as error:

@@ -251,6 +251,37 @@ def test_untrusted_peer_is_overwritten(start_proxy, backend):
     assert b"6.6.6.6" not in head
 
 
+def test_what_only_a_proxy_may_say_is_not_taken_from_anybody(start_proxy, backend):
+    """gunicorn believes us: SCRIPT_NAME would move the application, X-Forwarded-Ssl contradict the scheme."""
+    said = b"GET /public/admin HTTP/1.1\r\nHost: h\r\nSCRIPT_NAME: /public\r\nX-Forwarded-Ssl: on\r\nX-Mine: 1\r\n\r\n"
+    untrusting = start_proxy(FORWARDED_ALLOW_IPS="10.0.0.0/8")
+    untrusting.connect().send(said)
+    head = backend.accept().head()
+    assert b"SCRIPT_NAME" not in head and b"Ssl" not in head and b"X-Mine: 1" in head
+    trusting = start_proxy()
+    trusting.connect().send(said)
+    head = backend.accept().head()
+    assert b"SCRIPT_NAME: /public" in head and b"X-Forwarded-Ssl: on" in head
+
+
+def test_a_bare_lf_in_the_request_line_is_refused(client):
+    """RFC 9112 section 2.2: what follows it would become a field that nobody in front of us has seen."""
+    client.send(b"GET /public\nX-User:root HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert client.head().startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_204_that_announces_content_is_not_reused(client, upstream):
+    """Its content, if it comes, would be the next client's answer (RFC 9110 section 8.6)."""
+    client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    peer = upstream.accept()
+    peer.head()
+    peer.send(b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n")
+    assert client.head().startswith(b"HTTP/1.1 204 ")
+    client.send(b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n")
+    again = upstream.accept()
+    assert again.head().startswith(b"GET /next ") and again is not peer
+
+
 def test_access_log(start_proxy, backend):
     """ACCESS_LOG=json writes one object a request."""
     proxy = start_proxy(ACCESS_LOG="json")

@@ -198,3 +198,17 @@ def test_log_is_two_lines(backend):
     assert proxy.errors[0] == f"INFO listening on 127.0.0.1:{proxy.port} -> upstream http://127.0.0.1:{backend.port}\n"
     assert len(proxy.errors) == 2
     assert proxy.process.returncode == 0
+
+
+def test_a_drain_does_not_make_what_ends_by_close_look_complete(start_proxy, backend):
+    """A 1.0 client is cut off with an error: a plain end would be the end of the body."""
+    proxy = start_proxy(DRAIN_TIMEOUT="0.1")
+    client = proxy.connect()
+    client.send(b"GET / HTTP/1.0\r\n\r\n")
+    peer = backend.accept()
+    peer.head()
+    peer.send(b"HTTP/1.1 200 OK\r\n\r\nthe first half")
+    client.head()
+    assert client.exactly(14) == b"the first half"
+    proxy.terminate()
+    assert client.was_reset()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 import pytest
-from proxy_peers import value_of
+from proxy_peers import Peer, value_of
 
 POST = b"POST / HTTP/1.1\r\nHost: h\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -331,3 +332,62 @@ def test_malformed_chunks_are_refused(pair, upstream, body, apart):
     assert client.head().startswith(b"HTTP/1.1 400 ")
     if not apart:
         assert not upstream.has_caller()
+
+
+@pytest.mark.timeout(60)
+def test_half_a_request_on_a_connection_never_meets_another(start_proxy, tmp_path):
+    """RFC 9112 section 9.3: an early answer while the end of an upload is still in the proxy's hands frees nothing.
+
+    The body is about as large as what the kernel and one read of the proxy hold, so that it was read whole and could
+    not be sent whole; the sizes try for it.
+    """
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "u"))
+        listener.listen(64)
+        listener.settimeout(10)
+        proxy = start_proxy(UPSTREAM=f"unix:{tmp_path / 'u'}")
+        for size in range(212_000, 300_000, 4_000):
+            first = proxy.connect()
+            sender = threading.Thread(target=_send_what_goes, args=(first, POST, size))
+            sender.start()
+            peer = _accept_upload(listener)
+            peer.send(OK)
+            assert first.response()[1] == b"ok"
+            second = proxy.connect()
+            second.send(b"GET /victim HTTP/1.1\r\nHost: h\r\n\r\n")
+            seen = _until_quiet(peer)
+            body, victim, _ = seen.partition(b"GET /victim ")
+            assert not victim or body == b"A" * size, f"{len(body)} of {size} bytes, then another client's request"
+            for each in (first, second, peer):
+                each.close()
+            sender.join()
+
+
+def _accept_upload(listener):
+    """The connection on which the POST comes; the readiness gate's and an earlier victim's are closed."""
+    while True:
+        sock, _ = listener.accept()
+        if sock.recv(4, socket.MSG_PEEK) == b"POST":
+            peer = Peer(sock)
+            peer.head()
+            return peer
+        sock.close()
+
+
+def _send_what_goes(client, head, size):
+    try:
+        client.send(head + b"Content-Length: %d\r\n\r\n" % size + b"A" * size)
+    except OSError:
+        pass
+
+
+def _until_quiet(peer):
+    """What comes until the end, or until a request has been read whole or nothing has come for a moment."""
+    seen = bytearray(peer.buffer)
+    peer.sock.settimeout(0.3)
+    try:
+        while not seen.endswith(b"\r\n\r\n") and (data := peer.sock.recv(65536)):
+            seen += data
+    except TimeoutError:
+        pass
+    return bytes(seen)

@@ -63,10 +63,15 @@ def main(arguments: list[str]) -> int:
     console = Console(highlight=False)
     errors = Console(stderr=True, highlight=False)
 
-    with no_child_left(), stop_on_signals(), _progress(errors, len(layouts) * schedule.rounds) as progress:
+    with (
+        no_child_left(),
+        stop_on_signals() as stopping,
+        _progress(errors, len(layouts) * schedule.rounds) as progress,
+    ):
         task = progress.tasks[0].id
 
         def step(turn: int, layout: str, what: str) -> None:
+            stopping.check()
             progress.update(task, description=f"round {turn + 1}: {layout} {STEPS[what]}", advance=what == "stop")
             progress.refresh()
 

@@ -56,11 +56,16 @@ def main(arguments: list[str]) -> int:
 def _keep_up(planned: Plan, what: str, grace_s: float, ready_timeout_s: float | None) -> int:
     """Until a signal, or the end of a program; that ends it with the program's exit code."""
     try:
-        with no_child_left(), stop_on_signals(), process.start(planned, what, _line, grace_s) as running:
+        with (
+            no_child_left(),
+            stop_on_signals() as stopping,
+            process.start(planned, what, _line, grace_s) as running,
+        ):
             if ready_timeout_s is not None:
                 ready_s = wait_ready(running, what, ready_timeout_s)
                 _say(f"layout {planned.layout} is up after {ready_s:.2f} s: http://127.0.0.1:{planned.port}")
             while not (lost := running.lost()):
+                stopping.check()
                 time.sleep(LOOK_S)
             if not lost[1]:
                 return 0

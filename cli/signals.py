@@ -18,22 +18,34 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
+class Stopping:
+    """Whether the command was told to stop. An exception that a handler raises can be lost, in a destructor say; loops
+    ask here as well."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def check(self) -> None:
+        """Raise Stopped if it was told to stop."""
+        if self.number:
+            raise Stopped(self.number)
+
+
 @contextmanager
-def stop_on_signals() -> Iterator[None]:
-    """Raise Stopped, once, when SIGINT, SIGTERM, SIGHUP or SIGQUIT comes; further ones do not disturb the stopping."""
+def stop_on_signals() -> Iterator[Stopping]:
+    """Raise Stopped, once, when one of STOPPING comes; further ones do not disturb the stopping."""
+    stopping = Stopping()
 
     def stop(number: int, _: FrameType | None) -> None:
-        for each in previous:
-            signal.signal(each, signal.SIG_IGN)
-        raise Stopped(number)
+        if not stopping.number:
+            stopping.number = number
+            raise Stopped(number)
 
-    previous = {
-        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-    }
+    previous = {number: signal.getsignal(number) for number in STOPPING}
     for number in previous:
         signal.signal(number, stop)
     try:
-        yield
+        yield stopping
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

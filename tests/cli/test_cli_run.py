@@ -35,8 +35,17 @@ def run() -> Iterator[Run]:
 
     yield start
     for process in started:
-        with process:
+        if process.poll() is None:
             process.terminate()
+            try:
+                process.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                raise
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 def answered(port: int) -> bool:

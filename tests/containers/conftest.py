@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import requests
@@ -24,13 +24,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(600))
 
 
+def cannot_test(why: str) -> NoReturn:
+    """Skip and say why; where CI is true a missing tool is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
 @pytest.fixture(scope="session")
 def engine() -> None:
     """podman works here. Elsewhere these tests are skipped and say why; where CI is true they fail."""
     if why := missing():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"containers cannot be tested: {why}")
-        pytest.skip(f"containers cannot be tested: {why}")
+        cannot_test(f"containers cannot be tested: {why}")
 
 
 class Container:

@@ -16,6 +16,7 @@ import pytest
 from pillion.image.enter import ASIDE
 from pillion.image.environ.names import decode
 from tests.containers.bases import ROOT
+from tests.containers.conftest import cannot_test
 
 SOURCE = ROOT / "image" / "layer" / "entry.c"
 PROBE = """#!{python} -I
@@ -24,14 +25,13 @@ block = pathlib.Path("/proc/self/environ").read_bytes().decode("utf-8", "surroga
 status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
 print(json.dumps([sys.argv, block.split("\\0")[:-1], int(status["SigBlk"], 16)]))
 """
-pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="not installed: gcc")
 
 
 @pytest.fixture(params=["gcc", "musl-gcc"])
 def entry(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The entry, built for a Python that says what it was given."""
     if shutil.which(request.param) is None:
-        pytest.skip(f"not installed: {request.param}")
+        cannot_test(f"not installed: {request.param}")
     probe = tmp_path / "python3"
     probe.write_text(PROBE.format(python=sys.executable))
     probe.chmod(0o755)

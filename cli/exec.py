@@ -6,19 +6,25 @@ import os
 import sys
 from typing import NoReturn
 
-from pillion.image.launch import DESCRIPTORS_VARIABLE, become, read_descriptors, take
-from pillion.image.refusal import Refusal
+from pillion.image.launch import DESCRIPTORS_VARIABLE, become, read_descriptors, say_refused, take
+from pillion.image.refusal import Failure, Refusal
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """Becomes the program; the other one's record is closed first."""
+    """Becomes the program; what was handed over is closed first, or by the exec itself."""
     if arguments[:1] in (["-h"], ["--help"]):
         print("usage: pillion exec NAME\n\nIn the container only: supervisord starts `proxy` and `backend` by it.")
         sys.exit(0)
     descriptors = read_descriptors(os.environ.get(DESCRIPTORS_VARIABLE, ""))
     if len(arguments) != 1 or arguments[0] not in descriptors:
         raise Refusal("start a program", f"there is none of the name {arguments}", f"one of {sorted(descriptors)}")
-    record = take(descriptors[arguments[0]])
-    for descriptor in descriptors.values():
+    own = descriptors[arguments[0]]
+    record = take(own.record)
+    for descriptor in {each for handed in descriptors.values() for each in handed} - {own.refused}:
         os.close(descriptor)
-    become(record)
+    os.set_inheritable(own.refused, False)
+    try:
+        become(record)
+    except Failure:
+        say_refused(own.refused)
+        raise

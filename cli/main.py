@@ -14,12 +14,16 @@ from pillion.image.refusal import Refusal
 
 COMMANDS = {
     "compare": "run the pair in every layout, measure, report (the main job)",
+    "report": "render a comparison that was written, as a page or as Markdown",
     "run": "keep the pair up in one layout",
     "build": "compose the combined image, no daemon needed",
+    "render": "the pair as a Kubernetes, Compose or Containerfile, in either layout",
     "env": "who sees which environment variable, from where and why",
     "proxy": "the sidecar alone in front of any URL",
     "enter": "in the container: both programs under supervisord",
     "exec": "in the container: become one program of the pair",
+    "health": "in the container: whether it is live, or ready",
+    "ctl": "in the container: supervisorctl",
 }
 INTERNAL = ("supervise",)
 SIGNALLED = 128

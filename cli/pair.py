@@ -12,7 +12,8 @@ from pillion.image.enter import own_entry, own_path
 from pillion.image.environ.conflicts import clashing_port
 from pillion.image.environ.names import Namespaces, near_miss
 from pillion.image.pair import Pair
-from pillion.image.pairfile import load_pair
+from pillion.image.pairfile import load_pair, load_written
+from pillion.image.pairfile.written import Written
 from pillion.image.refusal import Refusal
 
 
@@ -25,7 +26,25 @@ def add_pair(parser: argparse.ArgumentParser, *, optional: bool = False) -> None
 
 def read_pair(arguments: argparse.Namespace) -> Pair:
     """The pair that PAIR names, without misspelt namespaces and clashing ports. Raises Refusal."""
-    pair = load_pair(arguments.pair, backend=arguments.backend, proxy=arguments.proxy, caller_env=os.environ)
+    return _checked(load_pair(arguments.pair, **_names(arguments), caller_env=os.environ))
+
+
+def read_written(arguments: argparse.Namespace) -> tuple[Pair, Written]:
+    """The same, and the pair as the file writes it; what it refers to may be elsewhere. Raises Refusal."""
+    pair, written = load_written(arguments.pair, **_names(arguments), caller_env=os.environ)
+    return _checked(pair), written
+
+
+def written_of(arguments: argparse.Namespace) -> Written:
+    """The pair as the file writes it, of one that was read before."""
+    return load_written(arguments.pair, **_names(arguments), caller_env=os.environ)[1]
+
+
+def _names(arguments: argparse.Namespace) -> dict[str, str]:
+    return {"backend": arguments.backend, "proxy": arguments.proxy}
+
+
+def _checked(pair: Pair) -> Pair:
     for container in (pair.proxy, pair.backend):
         for name in container.env:
             if miss := near_miss(name, Namespaces()):

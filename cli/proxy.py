@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from pillion.cli.arguments import Arguments
-from pillion.image.launch import RUN_DIRECTORY_VARIABLE
+from pillion.image.launch import RUN_DIRECTORY_VARIABLE, SHUT_VARIABLE
+from pillion.image.orphans import shut_out_peers
 from pillion.proxy.server import serve
 from pillion.proxy.settings import SETTINGS, SettingError, read_settings
 
@@ -22,8 +23,13 @@ def main(arguments: list[str]) -> NoReturn:
         "pillion proxy --upstream http://127.0.0.1:8000 --listen 127.0.0.1:8080",
     )
     parser.add_argument("--upstream", metavar="URL", help="where requests go (UPSTREAM)")
-    parser.add_argument("--listen", metavar="HOST:PORT", help="where they come in (LISTEN)")
+    parser.add_argument(
+        "--listen", metavar="ADDRESS", help="where they come in: HOST:PORT, https://HOST:PORT or unix:/PATH (LISTEN)"
+    )
     given = parser.parse_args(arguments)
+    if os.environ.pop(SHUT_VARIABLE, "") or os.getpid() == 1:
+        # In a container: a backend of our uid has no business with our environment. Whoever measures there is root.
+        shut_out_peers()
     environ = dict(os.environ)
     for name in ("UPSTREAM", "LISTEN"):
         if value := getattr(given, name.lower()):

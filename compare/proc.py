@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 # The clock of another process's CPU time: how the kernel encodes its id (clock_getcpuclockid(3)).
@@ -23,11 +23,26 @@ def parents() -> dict[int, int]:
 
 def descendants(roots: Collection[int]) -> set[int]:
     """The living processes among `roots` and all that descend from them."""
-    family = parents()
+    return family_of(roots, parents())
+
+
+def family_of(roots: Collection[int], family: Mapping[int, int]) -> set[int]:
+    """The same, by what `parents` gave before."""
     tree = {pid for pid in roots if pid in family}
     while grown := {pid for pid, parent in family.items() if parent in tree and pid not in tree}:
         tree |= grown
     return tree
+
+
+def command_line(pid: int) -> list[str]:
+    """A process's arguments; [] if it has gone."""
+    return _read(f"/proc/{pid}/cmdline").split("\0")[:-1]
+
+
+def process_group(pid: int) -> int:
+    """0 if it has gone (proc_pid_stat(5), field 5)."""
+    fields = _stat(pid)
+    return int(fields[2]) if fields else 0
 
 
 def proportional_set_size(pids: Iterable[int]) -> int:

@@ -15,27 +15,29 @@ from pathlib import Path
 from typing import NoReturn
 
 from pillion.image.account import Account, account, own_identity
+from pillion.image.boundary import boundary, contained, kept_by_init
 from pillion.image.environ.finding import REFUSING, Finding
 from pillion.image.environ.names import decode, encode
+from pillion.image.environ.overrides import VERBATIM
 from pillion.image.environ.split import DEFAULT_PATH, Facts, Split, split
 from pillion.image.launch import (
     DESCRIPTORS_VARIABLE,
     HELD_SIGNALS,
     NOT_EXECUTABLE,
-    RUN_DIRECTORY_VARIABLE,
+    SHUT_VARIABLE,
     LaunchRecord,
     current_limits,
     find_command,
     hand_over,
     make_room,
 )
+from pillion.image.limiting import limited
 from pillion.image.pair import PROGRAMS, RECORD_VARIABLE, PairRecord, ProgramRecord, read_record
 from pillion.image.refusal import Failure, Refusal
+from pillion.image.run_directory import OWN_DIRECTORY, RUN_DIRECTORY_VARIABLE, make_run_directory
 from pillion.image.stop_signal import signal_number
+from pillion.image.supervision import SUPERVISION_VARIABLE, read_supervision
 
-RUN_DIRECTORIES = ("/run/pillion", "/dev/shm", "/tmp")
-# A unix socket's path has at most 107 bytes (unix(7)), and supervisord binds a temporary name beside its own.
-LONGEST_RUN_DIRECTORY = 107 - len("/supervisor.sock.1234567")
 # What the layer's static entry puts before the names that a dynamic loader obeys (image/layer/entry.c).
 ASIDE = b"PILLION_ASIDE_"
 # The backend's command where the image could not say it as its Cmd: a JSON array; the container's arguments go first.
@@ -46,26 +48,39 @@ def enter(
     command: Sequence[str],
     block: Mapping[bytes, bytes],
     entry: Path,
-    warn: Callable[[str], None],
+    warn: Callable[[str, str], None],
 ) -> NoReturn:
-    """Become supervisord. `block` is the environment, `entry` the `pillion` executable. Raises Refusal."""
+    """Become supervisord. `block` is the environment, `entry` the `pillion` executable; `warn` is told a line and the
+    log's format. Raises Refusal."""
     _open_standard_descriptors()
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     environ = decode(block)
     record = read_record(environ[RECORD_VARIABLE]) if environ.get(RECORD_VARIABLE) else PairRecord()
+    supervision = read_supervision(environ, record.deadline_s)
+    stop_signal = supervision.stop_signal or record.backend.stop_signal
+    backend = record.backend._replace(stop_signal=stop_signal)
+    record = record._replace(backend=backend, deadline_s=supervision.deadline_s)
     records, findings = prepare(command or image_command(environ), environ, record, entry)
+    inside = contained(environ)
+    findings = (*findings, *boundary(records, supervision.require_uids, inside))
+    if inside:
+        findings = (*findings, *kept_by_init(environ, records))
     refuse(findings)
-    for finding in findings:
-        if finding.severity == "S2":
-            warn(str(finding))
+    records, unmet = limited(records, {"proxy": supervision.limits_proxy, "backend": supervision.limits_backend})
+    findings = (*findings, *unmet)
     make_room()
     run_directory = make_run_directory(environ.get(RUN_DIRECTORY_VARIABLE, ""))
+    # Behind what can refuse: whoever cannot start has one thing to say.
+    for finding in findings:
+        if finding.severity == "S2":
+            warn(str(finding), supervision.log_format)
     supervisor = {
         "PATH": own_path(entry),
         "LANG": "C.UTF-8",
         "TMPDIR": str(run_directory),
         RUN_DIRECTORY_VARIABLE: str(run_directory),
-        DESCRIPTORS_VARIABLE: hand_over([_with_run_directory(each, run_directory) for each in records]),
+        SUPERVISION_VARIABLE: supervision.to_json(),
+        DESCRIPTORS_VARIABLE: hand_over([_with_own_variables(each, run_directory, inside) for each in records]),
     }
     os.execve(entry, [str(entry), "supervise"], encode(supervisor))
 
@@ -146,19 +161,35 @@ def _launch_record(
         rlimits=current_limits(),
         stop_signal=stop_signal,
         stop_s=stop_s,
+        origins={each: (known.origin, known.layer) for each, known in divided.programs[name].items()},
+        originals=divided.originals,
     )
 
 
 def _one_uid(name: str, who: Account) -> Finding:
-    happens = f"uid {who.refused} cannot be taken without root: it runs as uid {who.identity.uid}"
+    needed = "without root, CAP_SETUID, CAP_SETGID and CAP_KILL"
+    happens = f"uid {who.refused} cannot be taken {needed}: it runs as uid {who.identity.uid}"
     return Finding("S2", name, happens, "the split is then hygiene, not a boundary")
 
 
-def _with_run_directory(record: LaunchRecord, folder: Path) -> LaunchRecord:
-    """The proxy keeps its worker files in the directory that was found writable."""
+def _with_own_variables(record: LaunchRecord, folder: Path, contained: bool) -> LaunchRecord:
+    """The proxy keeps its worker files in the directory that was found writable; under a uid of its own, in one of its
+    own there. In a container, where nobody but root measures it, it can be looked into by nobody else."""
     if record.program != "proxy":
         return record
-    return record._replace(environ={**record.environ, RUN_DIRECTORY_VARIABLE: str(folder)})
+    if record.uid not in (-1, os.geteuid()):
+        # It must be able to pass, whatever the umask was.
+        folder.chmod(0o711)
+        if str(folder.parent) == OWN_DIRECTORY:
+            folder.parent.chmod(0o755)
+        folder /= record.program
+        folder.mkdir(mode=0o700)
+        try:
+            os.chown(folder, record.uid, record.gid)
+        except OSError:
+            folder.chmod(0o1777)  # without CAP_CHOWN
+    own = {RUN_DIRECTORY_VARIABLE: str(folder)} | ({SHUT_VARIABLE: "1"} if contained else {})
+    return record._replace(environ={**record.environ, **own})
 
 
 def _check(record: LaunchRecord) -> None:
@@ -169,22 +200,6 @@ def _check(record: LaunchRecord) -> None:
     found, code = find_command(record.argv[0], record.environ.get("PATH", ""), record.cwd)
     if code:
         raise Failure(f"start the {record.program}", found, "mend its command", exit_code=code)
-
-
-def make_run_directory(asked: str) -> Path:
-    """A fresh private directory in the first place that can be written; `supervise` removes it. Raises Refusal."""
-    places = ([asked] if asked else []) + list(RUN_DIRECTORIES)
-    for place in places:
-        folder = Path(place, f"pillion-{os.urandom(6).hex()}")
-        if len(str(folder)) > LONGEST_RUN_DIRECTORY:
-            continue
-        try:
-            folder.mkdir(mode=0o700, parents=place in (asked, "/run/pillion"))
-        except OSError:
-            continue
-        return folder
-    why = "none of " + ", ".join(places) + f" can be written (or is longer than {LONGEST_RUN_DIRECTORY} characters)"
-    raise Refusal("start the pair", why, f"mount a tmpfs at /run/pillion, or set {RUN_DIRECTORY_VARIABLE}")
 
 
 def own_path(entry: Path) -> str:
@@ -207,9 +222,11 @@ def started_with() -> dict[bytes, bytes]:
     return environ
 
 
-def command_environment() -> dict[bytes, bytes]:
-    """What `pillion run -- CMD` takes for the container's: ours, and prints of a Python backend seen at once."""
-    return {b"PYTHONUNBUFFERED": b"1", **started_with()}
+def command_environment(options: Iterable[str] = ()) -> dict[bytes, bytes]:
+    """What `pillion run -- CMD` takes for the container's: ours, and prints of a Python backend seen at once. `options`
+    are switches that the command line sets."""
+    environ = {**started_with(), **{name.encode(): b"1" for name in options}}
+    return environ if environ.get(VERBATIM.encode()) == b"1" else {b"PYTHONUNBUFFERED": b"1", **environ}
 
 
 def own_entry(argv0: str) -> Path:

@@ -1,11 +1,13 @@
 """The launch record: everything with which a program is started, handed over in a memfd and never in a file.
 
 `pillion enter` writes one record a program at a descriptor above those that supervisord closes; `pillion exec NAME`
-reads its own and becomes the program.
+reads its own and becomes the program. If it cannot, it says so on a second descriptor: an exit code alone would not
+tell a program that was never started from one that ended with the same.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -17,16 +19,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from pillion.image.division import join
 from pillion.image.environ.names import encode
+from pillion.image.limits import read_limits
 from pillion.image.orphans import dies_with
 from pillion.image.refusal import Failure, Refusal
+from pillion.image.run_directory import RUN_DIRECTORY_VARIABLE as RUN_DIRECTORY_VARIABLE
 
 # For supervisord's pipes, sockets and files.
 SPARE_DESCRIPTORS = 64
 # supervisord closes descriptors below its `minfds` (64 in supervisord.conf) in each child.
 FIRST_DESCRIPTOR = 64
 DESCRIPTORS_VARIABLE = "PILLION_RECORDS"
-RUN_DIRECTORY_VARIABLE = "PILLION_RUN_DIR"
+# In the proxy's environment: let no other process of the same uid look into it.
+SHUT_VARIABLE = "PILLION_SHUT"
+# In that of `pillion enter`: its parent is no container's runtime, whatever it looks like, and measures what it starts.
+OUTSIDE_VARIABLE = "PILLION_OUTSIDE"
 # PID 1 loses a signal that comes before there is a handler for it; a blocked one waits.
 HELD_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 # What a shell answers for a command that is not there, or is there and cannot be run (POSIX, 2.8.2).
@@ -39,6 +47,10 @@ class LaunchRecord(NamedTuple):
 
     `uid` and `gid` are numbers, or -1 to stay who we are; `rlimits` maps RLIMIT names to (soft, hard); `stop_signal` is
     a number; `stop_s` is the program's share of the deadline, in seconds from its stop signal to its SIGKILL.
+    `origins` says of each name of `environ` from which of the container's it is ("" if computed) and by which layer of
+    the split, `originals` are the container's addressed names: both for `pillion env audit`.
+    `limits` are those that a user asked for (image/limits.py), `cgroup` the folder of the program's own control group,
+    `unmet` what of its limits cannot be had here, and why.
     """
 
     program: str
@@ -52,6 +64,11 @@ class LaunchRecord(NamedTuple):
     rlimits: Mapping[str, tuple[int, int]] = {}
     stop_signal: int = signal.SIGTERM
     stop_s: float = 4.0
+    limits: str = ""
+    cgroup: str = ""
+    unmet: str = ""
+    origins: Mapping[str, tuple[str, str]] = {}
+    originals: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """JSON in ASCII; bytes that are not UTF-8 travel as escaped lone surrogates."""
@@ -61,8 +78,10 @@ class LaunchRecord(NamedTuple):
 def from_bytes(data: bytes) -> LaunchRecord:
     """The inverse of `LaunchRecord.to_bytes`."""
     fields = json.loads(data)
-    fields["argv"], fields["groups"] = tuple(fields["argv"]), tuple(fields["groups"])
-    fields["rlimits"] = {name: tuple(pair) for name, pair in fields["rlimits"].items()}
+    for name in ("argv", "groups", "originals"):
+        fields[name] = tuple(fields[name])
+    for name in ("rlimits", "origins"):
+        fields[name] = {each: tuple(pair) for each, pair in fields[name].items()}
     return LaunchRecord(**fields)
 
 
@@ -71,9 +90,17 @@ def current_limits() -> dict[str, tuple[int, int]]:
     return {name: resource.getrlimit(getattr(resource, name)) for name in _LIMITS}
 
 
+class Handed(NamedTuple):
+    """The descriptors of one program: its record, and where `pillion exec` says that it could not start it."""
+
+    record: int
+    refused: int
+
+
 def hand_over(records: Sequence[LaunchRecord]) -> str:
-    """Put each record into a sealed memfd that survives exec; gives the text that names program and descriptor."""
-    return ",".join(f"{record.program}={_memfd(record.to_bytes())}" for record in records)
+    """Put each record into a sealed memfd that survives exec; gives the text that names programs and descriptors."""
+    handed = {record.program: Handed(_memfd(record.to_bytes()), _eventfd()) for record in records}
+    return ",".join(f"{program}={each.record}/{each.refused}" for program, each in handed.items())
 
 
 def make_room() -> None:
@@ -96,17 +123,41 @@ def _memfd(data: bytes) -> int:
         file.write(data)
     seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
     fcntl.fcntl(made, fcntl.F_ADD_SEALS, seals)
-    # The lowest free one from there on, whatever was open before us; without close-on-exec.
+    # Whoever may look at our descriptors (/proc/1/fd) still cannot open this one by its name there.
+    os.fchmod(made, 0)
+    return _high(made)
+
+
+def _eventfd() -> int:
+    return _high(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+
+
+def _high(made: int) -> int:
+    """At the lowest free descriptor of those that survive, whatever was open before us; without close-on-exec."""
     kept = fcntl.fcntl(made, fcntl.F_DUPFD, FIRST_DESCRIPTOR)
     os.close(made)
     return kept
 
 
-def read_descriptors(text: str) -> dict[str, int]:
-    """The inverse of what `hand_over` gives: program to descriptor. Raises Refusal."""
+def say_refused(descriptor: int) -> None:
+    """For `pillion exec`: the program could not be started."""
+    os.eventfd_write(descriptor, 1)
+
+
+def was_refused(descriptor: int) -> bool:
+    """Whether that was said since this was last asked."""
     try:
-        return {program: int(digits) for program, _, digits in (part.partition("=") for part in text.split(","))}
-    except ValueError as error:
+        return os.eventfd_read(descriptor) > 0
+    except BlockingIOError:
+        return False
+
+
+def read_descriptors(text: str) -> dict[str, Handed]:
+    """The inverse of what `hand_over` gives: program to descriptors. Raises Refusal."""
+    try:
+        parts = [part.partition("=") for part in text.split(",")]
+        return {program: Handed(*map(int, digits.split("/"))) for program, _, digits in parts}
+    except (TypeError, ValueError) as error:
         why = f"{DESCRIPTORS_VARIABLE} does not say where the launch records are"
         raise Refusal("start a program", why, "start with pillion enter") from error
 
@@ -124,11 +175,14 @@ def take(descriptor: int) -> LaunchRecord:
 def become(record: LaunchRecord) -> NoReturn:
     """Turn this process into the program, as the engine would have started it. Raises Failure if that cannot be."""
     os.umask(record.umask)
-    for name, limits in record.rlimits.items():
-        _restore_limit(getattr(resource, name), limits)
+    if record.cgroup:
+        _join(record)
     # Python ignores these two, and what is ignored stays so across exec.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
+    # Made ready before the uid changes: the new one may not be able to read our Python.
+    end_with_supervisord = dies_with(os.getppid())
+    _limit(record)
     if record.uid >= 0:
         _change_user(record)
     if record.cwd:
@@ -138,9 +192,31 @@ def become(record: LaunchRecord) -> NoReturn:
             why = f"its working directory {record.cwd}: {error.strerror}"
             raise Failure(f"start the {record.program}", why, "mend workingDir") from error
     # Outside a container nobody else would stop us when supervisord is killed. After the uid: that change clears it.
-    dies_with(os.getppid())()
+    end_with_supervisord()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    _exec(record)
+    try:
+        _exec(record)
+    except MemoryError as error:
+        raise Failure(f"start the {record.program}", "its limits leave no memory to start it", "raise as=") from error
+
+
+def _join(record: LaunchRecord) -> None:
+    try:
+        join(record.cgroup)
+    except OSError as error:
+        why = f"its control group {record.cgroup} cannot be joined ({error.strerror})"
+        raise Failure(f"start the {record.program}", why, "leave its memory without a limit") from error
+
+
+def _limit(record: LaunchRecord) -> None:
+    for name, limits in record.rlimits.items():
+        _restore_limit(getattr(resource, name), limits)
+    for name, limit in read_limits(record.limits).process.items():
+        try:
+            resource.setrlimit(getattr(resource, name), (limit, limit))
+        except (OSError, ValueError) as error:
+            why = f"its limit {name.removeprefix('RLIMIT_').lower()}={limit} cannot be set ({error})"
+            raise Failure(f"start the {record.program}", why, "lower it") from error
 
 
 def _restore_limit(which: int, limits: tuple[int, int]) -> None:
@@ -154,8 +230,9 @@ def _restore_limit(which: int, limits: tuple[int, int]) -> None:
 def _change_user(record: LaunchRecord) -> None:
     try:
         for descriptor in (1, 2):
-            # A program that reopens /dev/stdout must own it.
-            os.fchown(descriptor, record.uid, record.gid)
+            # A program that reopens /dev/stdout must own it; without CAP_CHOWN it cannot be, which few would notice.
+            with contextlib.suppress(PermissionError):
+                os.fchown(descriptor, record.uid, record.gid)
         os.setgroups(record.groups)
         os.setgid(record.gid)
         os.setuid(record.uid)

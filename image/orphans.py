@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 # prctl(2)
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
+
+
+def _prctl() -> Callable[[int, int, int, int, int], int]:
+    """Loaded when it is needed: `enter` has no use for it and must start fast."""
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True).prctl
 
 
 def adopt_orphans() -> None:
     """Become the one to whom orphaned descendants are reparented, as PID 1 is anyway."""
-    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl()(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def shut_out_peers() -> None:
+    """Let no other process of our uid look into this one and its children: environment, descriptors and memory
+    (prctl(2))."""
+    _prctl()(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def dies_with(parent: int, number: int = signal.SIGTERM) -> Callable[[], None]:
     """For a child between fork and exec: be sent `number` when the process `parent` has gone."""
 
+    prctl = _prctl()  # not between fork and exec
+
     def prepare() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
 
@@ -41,12 +54,29 @@ def children() -> set[int]:
 
 def end_children(spare: Collection[int] = ()) -> None:
     """Kill every child but `spare`. Each death can bring its own children to us, so until there is none."""
-    while doomed := children() - set(spare):
-        for pid in doomed:
+    _end(lambda: children() - set(spare))
+
+
+def end_group(leader: int) -> None:
+    """Kill what an earlier child of ours left in its process group; when this returns, it is gone. Only what has become
+    our child: if nothing is left, the group's number may be somebody else's by now."""
+    _end(lambda: {pid for pid in children() if _group(pid) == leader})
+
+
+def _end(doomed: Callable[[], set[int]]) -> None:
+    while pids := doomed():
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 @contextlib.contextmanager

@@ -46,3 +46,16 @@ def read_sidecar(container: Container) -> Sidecar:
         else:
             raise Refusal("read the proxy's settings", f"{container.field}.args: {option} has no value", "give it one")
     return Sidecar(environ, fields, tuple(arguments))
+
+
+def with_setting(container: Container, name: str, value: str) -> Container:
+    """The container with one setting as the command line has it, whatever the file said, in whichever form."""
+    sidecar = read_sidecar(container)
+    words = (*container.command, *container.args)
+    start = words[: words.index("proxy") + 1] if container.command and "proxy" in words else container.command
+    return container._replace(
+        command=start,
+        args=sidecar.arguments,
+        env={**sidecar.environ, name: value},
+        env_fields={**sidecar.fields, name: f"--{name.lower()}"},
+    )

@@ -12,6 +12,7 @@ class ExchangeError(Exception):
 
     status = 500
     error = "proxy_internal_error"
+    retry_after: int | None = None  # seconds, where asking again later may help
 
 
 class BadRequest(ExchangeError):
@@ -25,8 +26,23 @@ class BadRequest(ExchangeError):
         self.status = status
 
 
+class Declined(ExchangeError):
+    """A concern does not let the request pass."""
+
+    error = "http_request_denied"
+
+    def __init__(self, reason: str, status: int, retry_after: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.retry_after = retry_after
+
+
 class ClientLost(ExchangeError):
     """The client went away, or ended inside its message. There is nobody to answer."""
+
+
+class HandshakeFailed(ClientLost):
+    """There can be no TLS with the client."""
 
 
 class ClientTimeout(ExchangeError):
@@ -57,6 +73,13 @@ class PoolFull(ExchangeError):
     error = "connection_limit_reached"
 
 
+class OutOfResources(ExchangeError):
+    """This machine has no descriptor or no memory for another connection."""
+
+    status = 503
+    error = "proxy_internal_error"
+
+
 class UpstreamUnreachable(ExchangeError):
     """Connecting failed for another reason than a refusal: routing, name resolution, permission."""
 
@@ -64,11 +87,22 @@ class UpstreamUnreachable(ExchangeError):
     error = "destination_ip_unroutable"
 
 
+class UpstreamUntrusted(ExchangeError):
+    """The backend's certificate does not verify, or it does not speak our TLS."""
+
+    status = 502
+    error = "tls_certificate_error"
+
+
 class UpstreamLost(ExchangeError):
     """The backend closed or reset the connection inside an exchange."""
 
     status = 502
     error = "connection_terminated"
+
+
+class UpstreamReset(UpstreamLost):
+    """The same with a reset: if no byte of an answer had come, the backend has not even read the request whole."""
 
 
 class UpstreamMalformed(ExchangeError):

@@ -5,15 +5,30 @@ RFC 9110 section 7.6; everything else goes through untouched and in its order.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
+from pillion.proxy.concerns.edits import Edits, canonical
+from pillion.proxy.errors import BadRequest
 from pillion.proxy.framing import Framing, Kind
-from pillion.proxy.head import Control, Field, Fields, RequestHead, ResponseHead, list_members
+from pillion.proxy.head import (
+    REMEMBERED,
+    Block,
+    Control,
+    Field,
+    RequestHead,
+    ResponseHead,
+    list_members,
+    serialise,
+    serialise_fields,
+)
 
 PSEUDONYM = b"pillion"
 
 _HOP_BY_HOP = frozenset(
-    (b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade")
+    (b"connection", b"http2-settings", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade")
 )  # fmt: skip
 _X_FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port")
 _FORWARDED = frozenset((*_X_FORWARDED, b"forwarded"))
@@ -40,29 +55,80 @@ class Origin(NamedTuple):
     scheme: bytes = b"http"
 
 
-def request_fields(head: RequestHead, framing: Framing, origin: Origin, authority: bytes) -> list[Field]:
-    """The fields of the request that goes to the backend; `authority` is for a client that sent no Host."""
-    dropped = _dropped(head.control)
-    kept: list[Field] = [] if head.control.get(b"host") else [(b"Host", head.host or authority)]
+# What of a request, apart from its fields, decides what the backend gets to see, and what that is remembered by: the
+# minor version of the client; where the request goes (None for a client that sent no Host); whether it is chunked; the
+# protocols to offer; Max-Forwards, where it means something; the origin; the authority for a client that sent no Host;
+# the canonical names of fields that must not go further. A plain tuple: to make a named one takes seven times as long.
+Request = tuple[int, bytes | None, bool, bytes | None, int | None, Origin, bytes, frozenset[bytes]]
+
+
+def request_block(block: Block, request: Request) -> bytes:
+    """The fields of the request that goes to the backend, on the wire."""
+    return _remembered_request(block, request) if block.memorable else _request_block(block, request)
+
+
+def with_fields(block: bytes, added: Sequence[Field]) -> bytes:
+    """The same with more behind them, which are not worth remembering."""
+    return block[:-2] + serialise_fields(added) if added else block
+
+
+def _request_block(block: Block, request: Request) -> bytes:
+    minor, host, chunked, upgrade, hops, origin, authority, unwanted = request
+    dropped = _dropped(block.control)
+    kept: list[Field] = [] if block.control.get(b"host") else [(b"Host", host or authority)]
     forwarded: dict[bytes, list[bytes]] = {}
-    for name, lower, value in head.fields:
+    for name, lower, value in block.fields:
         if lower in dropped:
             continue
         if lower in _FORWARDED:
             forwarded.setdefault(lower, []).append(value)
         elif lower == b"host":
-            kept.append((name, head.host or value))  # absolute-form may have replaced it
+            kept.append((name, host or value))  # absolute-form may have replaced it
         elif _misleads(lower, origin):
             continue
-        elif lower == b"expect" and head.minor == 0:
+        elif lower == b"max-forwards" and hops is not None:
+            kept.append((name, b"%d" % hops))
+        elif lower == b"expect" and minor == 0:
             continue  # a 1.0 client cannot be sent the 100 (RFC 9110 section 10.1.1)
         else:
             kept.append((name, value))
-    kept.append(_VIA[head.minor])
-    kept += _forwarded(forwarded if origin.trusted else {}, head.host, origin)
-    if framing.kind is Kind.CHUNKED:
+    kept.append(_VIA[minor])
+    kept += _forwarded(forwarded if origin.trusted else {}, host, origin)
+    if chunked:
         kept.append(_CHUNKED)
-    return kept
+    if upgrade is not None:
+        kept += [(b"Connection", b"Upgrade"), (b"Upgrade", upgrade)]
+    if unwanted:
+        kept = [field for field in kept if canonical(field[0]) not in unwanted]
+    return serialise_fields(kept)
+
+
+_remembered_request = lru_cache(maxsize=REMEMBERED)(_request_block)
+
+
+def hops_left(head: RequestHead) -> int | None:
+    """How often the request may be forwarded, ours included; None for any number (RFC 9110 section 7.6.2)."""
+    if head.method not in (b"TRACE", b"OPTIONS") or b"max-forwards" not in head.control:
+        return None
+    values = head.control[b"max-forwards"]
+    if len(values) != 1 or re.fullmatch(rb"[0-9]{1,9}", values[0]) is None:
+        raise BadRequest("malformed Max-Forwards")
+    return int(values[0])
+
+
+def wanted_upgrade(head: RequestHead, framing: Framing) -> bytes | None:
+    """The protocols that a client offers and that may be tunnelled (RFC 9110 section 7.8); None if there are none.
+
+    Not HTTP/2, which would carry further requests past everything that is done to requests here; and not with a body,
+    which would have to end before the tunnel begins.
+    """
+    control = head.control
+    if b"upgrade" not in control or head.minor == 0 or framing.kind is not Kind.NONE:
+        return None
+    if b"upgrade" not in list_members(control.get(b"connection", [])):
+        return None
+    offered = [part.strip(b" \t") for value in control[b"upgrade"] for part in value.split(b",")]
+    return b", ".join(part for part in offered if part and not part.lower().startswith((b"h2c", b"http/"))) or None
 
 
 def _misleads(lower: bytes, origin: Origin) -> bool:
@@ -73,26 +139,39 @@ def _misleads(lower: bytes, origin: Origin) -> bool:
     return not origin.trusted and hyphened.startswith(_BELIEVED)
 
 
-def response_fields(head: ResponseHead, framing: Framing, minor: int, *, close: bool) -> list[Field]:
-    """The fields of the response to a client of HTTP/1.`minor`, whose connection is to be closed or not."""
+def response_head(head: ResponseHead, kind: Kind, minor: int, *, close: bool, edits: Edits | None = None) -> bytes:
+    """The response's head, for a client of HTTP/1.`minor` whose connection is to be closed or not, on the wire. The
+    fields that `edits` add are not remembered."""
+    build = _remembered_head if head.block.memorable else _response_head
+    if edits is None:
+        return build(head, kind, minor, close)
+    made = build(head, kind, minor, close, edits.drop)
+    return with_fields(made, edits.add)
+
+
+def _response_head(
+    head: ResponseHead, kind: Kind, minor: int, close: bool, unwanted: frozenset[bytes] = frozenset()
+) -> bytes:
     dropped = _dropped(head.control)
-    bare = head.status == 204 or head.status < 200  # no Content-Length there (RFC 9110 section 8.6)
-    kept = _kept(head.fields, dropped, bare)
+    if head.status == 204 or head.status < 200:
+        dropped = dropped | {b"content-length"}  # RFC 9110 section 8.6
+    kept = [(name, value) for name, lower, value in head.fields if lower not in dropped]
     kept.append(_VIA[head.minor])
-    if framing.kind in (Kind.CHUNKED, Kind.UNTIL_CLOSE) and minor == 1:
+    if kind in (Kind.CHUNKED, Kind.UNTIL_CLOSE) and minor == 1:
         kept.append(_CHUNKED)
-    if head.status >= 200:
+    if head.status == 101:
+        kept += [(b"Connection", b"Upgrade"), (b"Upgrade", b", ".join(head.control.get(b"upgrade", [])))]
+    elif head.status >= 200:
         if close:
             kept.append(_CLOSE)
         elif minor == 0:
             kept.append(_KEEP_ALIVE)
-    return kept
+    if unwanted:
+        kept = [field for field in kept if canonical(field[0]) not in unwanted]
+    return serialise(b"HTTP/1.1 %d %b" % (head.status, head.reason), kept)
 
 
-def _kept(fields: Fields, dropped: frozenset[bytes], bare: bool) -> list[Field]:
-    if bare:
-        dropped = dropped | {b"content-length"}
-    return [(name, value) for name, lower, value in fields if lower not in dropped]
+_remembered_head = lru_cache(maxsize=REMEMBERED)(_response_head)
 
 
 def _dropped(control: Control) -> frozenset[bytes]:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
+from math import inf
 from typing import NamedTuple, Protocol
 
 from pillion.proxy.errors import BadRequest, ExchangeError, UpstreamMalformed
-from pillion.proxy.head import Control, RequestHead, ResponseHead, list_members
+from pillion.proxy.head import TOKEN, Control, RequestHead, ResponseHead, list_members
 
 LAST_CHUNK = b"0\r\n\r\n"
 
 _MAX_CHUNK_LINE = 1024  # bytes; a size of 15 digits and whatever extensions someone may really send
 _MAX_TRAILERS = 16384  # bytes
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
-_EXTENSION = rb"[ \t]*;[ \t]*" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?"
+_EXTENSION = rb"[ \t]*;[ \t]*" + TOKEN + rb"(?:=(?:" + TOKEN + rb"|" + _QUOTED + rb"))?"
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:" + _EXTENSION + rb")*")
-_FIELD_LINE = re.compile(rb"(" + _TOKEN + rb"):[\t -~\x80-\xff]*")
+_FIELD_LINE = re.compile(rb"(" + TOKEN + rb"):[\t -~\x80-\xff]*")
 # Must not be in trailers (RFC 9110 section 6.5.1): framing, routing, connection.
 _NOT_IN_TRAILERS = frozenset(
     (b"connection", b"content-length", b"forwarded", b"host", b"keep-alive", b"proxy-connection", b"te", b"trailer",
@@ -79,7 +79,15 @@ def request_framing(head: RequestHead) -> Framing:
 
 def response_framing(head: ResponseHead, method: bytes) -> Framing:
     """The framing of a response's body (RFC 9112 section 6.3). Raises UpstreamMalformed for anything ambiguous."""
-    if method == b"HEAD" or head.status in (204, 304) or head.status < 200:
+    if method == b"HEAD":
+        return NO_BODY
+    if head.framing is None:
+        head.framing = _response_framing(head)
+    return head.framing
+
+
+def _response_framing(head: ResponseHead) -> Framing:
+    if head.status in (204, 304) or head.status < 200:
         return NO_BODY
     control = head.control
     if b"transfer-encoding" in control:
@@ -102,6 +110,9 @@ def _content_length(control: Control) -> int:
     if len(values) != 1 or not values[0].isdigit() or len(values[0]) > 18:
         raise ValueError
     return int(values[0])
+
+
+LABORIOUS = 4096  # bytes; so many of a body in chunks can be a thousand chunks
 
 
 class BodyReader(Protocol):
@@ -137,8 +148,16 @@ class LengthReader:
         self.remaining = 0
         return data
 
+    def skip(self, size: int) -> None:
+        """That many bytes went another way."""
+        self.remaining -= size
+        self.complete = not self.remaining
+
     def end(self) -> bytes:
         raise MalformedBody(f"the body ended {self.remaining} bytes early")
+
+
+BODYLESS = LengthReader(0)  # complete from the start, and never fed
 
 
 class UntilCloseReader:
@@ -169,10 +188,14 @@ class _State(Enum):
 class ChunkedReader:
     """A chunked body, strictly read; sent on in the same chunks, or bare if `decode`."""
 
-    __slots__ = ("_decode", "_held", "_remaining", "_state", "_trailers", "_trailers_size", "complete", "surplus")
+    __slots__ = (
+        "_decode", "_held", "_left", "_remaining", "_state", "_trailers", "_trailers_size", "complete", "surplus",
+    )  # fmt: skip
 
-    def __init__(self, *, decode: bool = False) -> None:
+    def __init__(self, *, decode: bool = False, most: int = 0) -> None:
+        """`most` bytes of content, unless that is 0."""
         self._decode = decode
+        self._left = most or inf
         self._state = _State.SIZE
         self._held = b""  # an unfinished line
         self._remaining = 0
@@ -223,6 +246,9 @@ class ChunkedReader:
             if match is None:
                 raise MalformedBody("malformed chunk size")
             self._remaining = int(match[1], 16)
+            self._left -= self._remaining
+            if self._left < 0:
+                raise BadRequest("the request's body is too long", 413)
             if self._remaining:
                 self._state = _State.DATA
                 if not self._decode:
@@ -252,9 +278,10 @@ class ChunkedReader:
             self._trailers.append(line + b"\r\n")
 
 
-def request_reader(framing: Framing) -> BodyReader:
-    """The reader of a request's body: the backend gets it framed as the client sent it."""
-    return ChunkedReader() if framing.kind is Kind.CHUNKED else LengthReader(framing.length)
+def request_reader(framing: Framing, most: int) -> BodyReader:
+    """The reader of a request's body of at most `most` bytes, or any number if that is 0: the backend gets it framed as
+    the client sent it."""
+    return ChunkedReader(most=most) if framing.kind is Kind.CHUNKED else LengthReader(framing.length)
 
 
 def response_reader(framing: Framing, minor: int) -> BodyReader:
@@ -263,4 +290,4 @@ def response_reader(framing: Framing, minor: int) -> BodyReader:
         return ChunkedReader(decode=minor == 0)
     if framing.kind is Kind.UNTIL_CLOSE:
         return UntilCloseReader(chunk=minor == 1)
-    return LengthReader(framing.length)
+    return LengthReader(framing.length) if framing.length else BODYLESS

@@ -7,6 +7,7 @@ any request, whatever its method, can be held and sent later. Each worker has it
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from logging import Logger
 from time import monotonic
@@ -14,10 +15,10 @@ from time import monotonic
 import gevent
 from gevent.event import Event
 
+from pillion.proxy.connect import REFUSED, Connector
 from pillion.proxy.errors import ExchangeError, NotReady
 from pillion.proxy.head import parse_response_head, serialise
-from pillion.proxy.stream import UpstreamStream
-from pillion.proxy.upstream import connect
+from pillion.proxy.sides import UpstreamStream
 from pillion.proxy.values import Upstream
 
 # Seconds between probes: quick while a start is likely to end, slower when it is not.
@@ -53,6 +54,10 @@ class Gate:
         if not self._open.is_set() and not self._open.wait(max(0.0, deadline - monotonic())):
             raise NotReady("the backend is not ready")
 
+    def ask(self) -> str:
+        """Why the backend is not ready at this moment, or an empty string: asks it anew."""
+        return self._probe()
+
     def watch(self) -> None:
         """Open the gate whenever the backend answers. Runs for ever, in a greenlet of its own."""
         while True:
@@ -62,7 +67,9 @@ class Gate:
             while why := self._probe():
                 self.probed.set()
                 if why != said:
-                    self._log.debug("backend not ready: %s", why)
+                    # A backend that is not up yet is nothing to speak of; whatever else it is, someone may wonder.
+                    level = logging.DEBUG if why == REFUSED else logging.INFO
+                    self._log.log(level, "backend not ready: %s", why)
                     said = why
                 gevent.sleep(_QUICK if monotonic() - since < _QUICK_FOR else _SLOW)
             self._shut.clear()
@@ -71,17 +78,17 @@ class Gate:
             self._log.info("backend ready after %.3f s", monotonic() - since)
 
 
-def probe(upstream: Upstream, path: str, timeout: float) -> str:
+def probe(connector: Connector, path: str, timeout: float) -> str:
     """Why the backend is not ready, or an empty string.
 
     With a `path`, ready is a status of 200 to 399 for a GET of it, otherwise an accepted connection. Seconds.
     """
     try:
-        stream = connect(upstream, timeout)
+        stream = connector.connect()
     except ExchangeError as error:
         return str(error)
     try:
-        return _ask(stream, upstream, path, timeout) if path else ""
+        return _ask(stream, connector.upstream, path, timeout) if path else ""
     except ExchangeError as error:
         return str(error)
     finally:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pillion.proxy.settings import Settings
-from pillion.proxy.values import Address
+from pillion.proxy.descriptors import fitted, raise_limit
+from pillion.proxy.listening import ListenError, listen
+from pillion.proxy.outlet import Outlet
+from pillion.proxy.settings import SettingError, Settings
 
 # What gunicorn reads from the environment, some of it while it is being imported; a value meant for somebody else
 # must not reach it. See gunicorn's config.py, arbiter.py and systemd.py.
@@ -34,58 +35,69 @@ GUNICORN_READS = (
 )
 # Blocked until there is a handler: a stop during the start must be a stop, and exit with 0.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-_BACKLOG = 2048
-
-
-class ListenError(Exception):
-    """An address cannot be listened on. Exit code 2."""
-
-    exit_code = 2
-
-    def __init__(self, address: Address, error: OSError) -> None:
-        mend = "stop what listens there, or set LISTEN or PORT to another"
-        super().__init__(f"cannot listen on {address}: {(error.strerror or str(error)).lower()}; {mend}")
+_CUT = b"...\n"
+NEWS = signal.SIGUSR1  # to the master: a worker has changed its word
 
 
 def serve(settings: Settings, run_dir: Path | None = None) -> NoReturn:
-    """Run the proxy in this process until it is told to stop. Exits 0 then, 2 if an address cannot be listened on.
+    """Run the proxy in this process until it is told to stop. Exits 0 then, 2 if an address cannot be listened on, or
+    if the process may not open as many files as the settings ask for.
 
     `run_dir` is a writable directory for gunicorn's worker files, by default /dev/shm or the temporary directory.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
-        listeners = [_bind(address) for address in settings.listen]
-    except ListenError as error:
+        settings = fitted(settings, raise_limit())
+        tls = read_certificates(settings)
+        listeners = listen(settings)
+    except (ListenError, SettingError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
     for name in GUNICORN_READS:
         os.environ.pop(name, None)
     from pillion.proxy.master import run_master  # imports gunicorn, which reads the environment
 
-    run_master(settings, listeners, run_dir or _writable_directory(), _log(settings))
+    run_master(settings, listeners, tls, run_dir or _writable_directory(), _log(settings))
 
 
-def _bind(address: Address) -> socket.socket:
-    """A listening socket. gunicorn's own way of binding tries for five seconds and then exits with 1."""
-    try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, where = found[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise ListenError(address, error) from None
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(where)
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise ListenError(address, error) from None
-    return listener
+def read_certificates(settings: Settings) -> Any:
+    """The SSLContext for clients of https, None if there are none. Raises SettingError, also for what a worker would
+    fail on."""
+    if not settings.listen_cert and not settings.upstream.tls:
+        return None
+    from pillion.proxy.certificates import client_context, server_context
+
+    if settings.upstream.tls:
+        client_context(settings.upstream_ca, settings.upstream_cert, settings.upstream_key)
+    return server_context(settings.listen_cert, settings.listen_key) if settings.listen_cert else None
 
 
 def _writable_directory() -> Path:
     shm = Path("/dev/shm")
     return shm if os.access(shm, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+
+
+class _NeverWaiting(logging.Handler):
+    """Standard error, where nobody may read: then lines are counted, and no request waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._outlet = Outlet(2)
+        self._dropped = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._dropped and self._write(f"WARNING {self._dropped} lines dropped, nobody read fast enough"):
+            self._dropped = 0
+        if self._dropped or not self._write(self.format(record)):
+            self._dropped += 1
+
+    def _write(self, text: str) -> bool:
+        line = text.encode("utf-8", "backslashreplace")
+        most = self._outlet.at_once - len(_CUT)
+        try:
+            return self._outlet.write(line[:most] + _CUT if len(line) > most else line + b"\n") > 0
+        except OSError:
+            return False
 
 
 class _OneLine(logging.Formatter):
@@ -96,7 +108,7 @@ class _OneLine(logging.Formatter):
 
 
 def _log(settings: Settings) -> logging.Logger:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _NeverWaiting()
     handler.setFormatter(_OneLine("%(levelname)s %(message)s"))
     log = logging.getLogger("pillion.proxy")
     log.handlers = [handler]
@@ -110,7 +122,7 @@ def _log(settings: Settings) -> logging.Logger:
 def gunicorn_settings(settings: Settings, run_dir: Path) -> dict[str, Any]:
     """Every knob of gunicorn that matters here or that the environment could turn. Seconds."""
     return {
-        "bind": [str(address) for address in settings.listen],
+        "bind": [],  # we have bound already
         "capture_output": False,
         "control_socket_disable": True,
         "daemon": False,

@@ -6,18 +6,22 @@ from time import monotonic
 
 import gevent
 
-from pillion.proxy.errors import ClientLost, ExchangeError, UpstreamLost
-from pillion.proxy.framing import BodyReader
-from pillion.proxy.stream import ClientStream, UpstreamStream
+from pillion.proxy.errors import ClientLost, ClientTimeout, ExchangeError, UpstreamLost
+from pillion.proxy.framing import LABORIOUS, BodyReader, ChunkedReader, LengthReader
+from pillion.proxy.relay import WORTHWHILE, can_relay, relay
+from pillion.proxy.sides import ClientStream, UpstreamStream
 
 
 class Upload:
     """Sends what the client sends. The backend never sees the end of a body that the client did not end."""
 
-    def __init__(self, client: ClientStream, upstream: UpstreamStream, body: BodyReader) -> None:
+    def __init__(self, client: ClientStream, upstream: UpstreamStream, body: BodyReader, within: float) -> None:
+        """`within` seconds."""
         self._client = client
         self._upstream = upstream
         self._body = body
+        self._deadline = monotonic() + within
+        self._idle = client.read_patience
         self.done = False  # every byte of the body has been sent, not only read
         self.failure: ExchangeError | None = None
         self.ended_at: float | None = None  # monotonic
@@ -25,23 +29,39 @@ class Upload:
 
     def stop(self) -> None:
         """Stop where it is; the body stays incomplete."""
-        self._greenlet.kill()
+        if not self.done:
+            self._greenlet.kill()
 
     def _run(self) -> None:
+        client, upstream, body = self._client, self._upstream, self._body
         try:
-            while not self._body.complete:
-                data = self._client.receive()
-                if not data:
-                    raise ClientLost("the client closed the connection inside a body")
-                out = self._body.feed(data)
+            if isinstance(body, LengthReader) and body.remaining > WORTHWHILE and can_relay(client, upstream):
+                relay(body, client, upstream, self._deadline)
+            while not body.complete:
+                data = self._receive()
+                out = body.feed(data)
                 if out:
-                    self._upstream.send(out)
-            self._client.pending = self._body.surplus
+                    upstream.send(out)
+                if len(data) > LABORIOUS and isinstance(body, ChunkedReader):
+                    client.let_others_go_first()
+            client.pending = body.surplus
             self.done = True
         except UpstreamLost:
             pass  # it may have answered before it closed: whoever reads the answer finds out
         except ExchangeError as error:
             self.failure = error
-            self._upstream.shutdown()
+            upstream.shutdown()
         finally:
             self.ended_at = monotonic()
+
+    def _receive(self) -> bytes:
+        client = self._client
+        left = self._deadline - monotonic()
+        if left < self._idle:
+            if left <= 0:
+                raise ClientTimeout("the request's body took too long")
+            client.read_patience = left
+        data = client.receive()
+        if not data:
+            raise ClientLost("the client closed the connection inside a body")
+        return data

@@ -1,110 +1,78 @@
-"""Connections to the backend: made, kept alive in a pool, checked before they are used again."""
+"""Connections to the backend, kept alive in a pool and checked before they are used again."""
 
 from __future__ import annotations
 
-import socket
 from collections import deque
 from time import monotonic
 
-import gevent.socket as gsocket
-from gevent.lock import BoundedSemaphore
+from gevent.event import AsyncResult
 
-from pillion.proxy.errors import ConnectTimeout, PoolFull, UpstreamRefused, UpstreamUnreachable
-from pillion.proxy.stream import UpstreamStream
-from pillion.proxy.values import Upstream
-
-
-def connect(upstream: Upstream, timeout: float) -> UpstreamStream:
-    """A new connection; `timeout` in seconds for each address of the name.
-
-    Raises UpstreamRefused if nobody listens there, ConnectTimeout, and UpstreamUnreachable for the rest.
-    """
-    try:
-        if upstream.path:
-            sock = gsocket.socket(gsocket.AF_UNIX, gsocket.SOCK_STREAM)
-            _connect(sock, upstream.path, timeout)
-        elif _is_literal(upstream.host):
-            family = gsocket.AF_INET6 if ":" in upstream.host else gsocket.AF_INET
-            sock = gsocket.socket(family, gsocket.SOCK_STREAM)
-            _connect(sock, (upstream.host, upstream.port), timeout)
-        else:
-            sock = gsocket.create_connection((upstream.host, upstream.port), timeout)
-    except (ConnectionRefusedError, FileNotFoundError):
-        raise UpstreamRefused("the backend refused the connection") from None
-    except TimeoutError:
-        raise ConnectTimeout("the backend did not accept the connection in time") from None
-    except socket.gaierror as error:
-        raise UpstreamUnreachable(f"the backend's name cannot be resolved ({error.strerror})") from None
-    except OSError as error:
-        raise UpstreamUnreachable(f"the backend cannot be reached ({error.strerror})") from None
-    if not upstream.path:
-        sock.setsockopt(gsocket.IPPROTO_TCP, gsocket.TCP_NODELAY, 1)
-    return UpstreamStream(sock)
-
-
-def _connect(sock: gsocket.socket, address: tuple[str, int] | str, timeout: float) -> None:
-    sock.settimeout(timeout)
-    try:
-        sock.connect(address)
-    except BaseException:
-        sock.close()
-        raise
-
-
-def _is_literal(host: str) -> bool:
-    """Whether the host is an address: gevent's resolver would start a thread for it."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except OSError:
-            continue
-        return True
-    return False
+from pillion.proxy.connect import Connector
+from pillion.proxy.errors import PoolFull
+from pillion.proxy.sides import UpstreamStream
 
 
 class Pool:
     """At most `size` connections at work; the one used last is used next, so that the others can grow old and go."""
 
-    def __init__(
-        self, upstream: Upstream, *, size: int, wait: float, idle_timeout: float, connect_timeout: float
-    ) -> None:
-        self._upstream = upstream
+    def __init__(self, connector: Connector, *, size: int, wait: float, idle_timeout: float) -> None:
+        """`wait` and `idle_timeout` in seconds."""
+        self._connector = connector
         self._wait = wait
         self._idle_timeout = idle_timeout
-        self._connect_timeout = connect_timeout
         self._idle: deque[UpstreamStream] = deque()
-        self._permits = BoundedSemaphore(size)
+        self.size = size
+        self._free = size
+        self._waiters: deque[AsyncResult[None]] = deque()
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for work."""
+        return len(self._idle)
+
+    @property
+    def in_use(self) -> int:
+        """Connections at work, those that are being made included."""
+        return self.size - self._free
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a connection of a full pool."""
+        return len(self._waiters)
 
     def acquire(self, *, fresh: bool = False) -> UpstreamStream:
         """A connection that was alive a moment ago; `fresh` asks for a new one.
 
         Raises PoolFull after POOL_WAIT, and what `connect` raises. Every connection must come back by `release`.
         """
-        if not self._permits.acquire(timeout=self._wait):
-            raise PoolFull("all connections to the backend are in use")
+        if self._free > 0:
+            self._free -= 1
+        else:
+            self._wait_for_permit()
         try:
             if fresh:
                 self.close_idle()  # one of them has just proved stale
-            stale_before = monotonic() - self._idle_timeout
             while self._idle:
                 stream = self._idle.pop()
-                if stream.idle_since >= stale_before and stream.quiet():
+                stream.on_idle_end = None
+                if stream.idle_since >= monotonic() - self._idle_timeout and stream.quiet():
                     stream.reused = True
                     return stream
                 stream.close()
-            return connect(self._upstream, self._connect_timeout)
+            return self._connector.connect()
         except BaseException:
-            self._permits.release()
+            self._give_permit()
             raise
 
     def release(self, stream: UpstreamStream, *, reusable: bool) -> None:
         """Give a connection back, to be used again or not."""
         if reusable and not stream.pending:
             stream.idle_since = monotonic()
+            stream.on_idle_end = self._drop
             self._idle.append(stream)
         else:
             stream.close()
-        self._permits.release()
+        self._give_permit()
 
     def close_old(self) -> None:
         """Close the connections that have been idle for too long."""
@@ -116,3 +84,26 @@ class Pool:
         """Close all idle connections."""
         while self._idle:
             self._idle.popleft().close()
+
+    def _drop(self, stream: UpstreamStream) -> None:
+        self._idle.remove(stream)
+        stream.close()
+
+    def _wait_for_permit(self) -> None:
+        turn: AsyncResult[None] = AsyncResult()
+        self._waiters.append(turn)
+        try:
+            if turn.wait(self._wait) is None and not turn.ready():
+                raise PoolFull("all connections to the backend are in use")
+        except BaseException:
+            if turn.ready():
+                self._give_permit()  # it came, and nobody is left to use it
+            else:
+                self._waiters.remove(turn)
+            raise
+
+    def _give_permit(self) -> None:
+        if self._waiters:
+            self._waiters.popleft().set(None)
+        else:
+            self._free += 1

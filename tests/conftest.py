@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 import yaml
@@ -20,6 +20,13 @@ T = TypeVar("T")
 ENTRY = Path(sys.executable).parent / "pillion"
 BACKEND = Path(__file__).parent / "programs" / "backend.py"
 ORDERS = Path(__file__).parent.parent / "examples" / "orders"
+
+
+def cannot_test(why: str) -> NoReturn:
+    """Skip and say why; where CI is true a missing tool is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 def eventually(look: Callable[[], T], timeout_s: float = 20.0) -> T:
@@ -66,9 +73,10 @@ def listens(port: int) -> bool:
 @pytest.fixture
 def nothing_left() -> Iterator[None]:
     """After the test, no process that it started lives; those that lost their parent come to us and are seen too."""
+    before = descendants([os.getpid()])
     adopt_orphans()
     yield
-    eventually(lambda: not any(argv_of(pid) for pid in descendants([os.getpid()]) - {os.getpid()}), 5.0)
+    eventually(lambda: not any(argv_of(pid) for pid in descendants([os.getpid()]) - before), 5.0)
 
 
 class PairFile:

@@ -22,14 +22,23 @@ BUILD_INPUTS = ROOT / "image" / "layer"
 EARLY = (
     "image/environ",
     "image/account.py",
+    "image/boundary.py",
+    "image/division.py",
     "image/enter.py",
     "image/launch.py",
+    "image/limiting.py",
+    "image/limits.py",
+    "image/log_format.py",
     "image/orphans.py",
     "image/pair.py",
     "image/ports.py",
     "image/refusal.py",
+    "image/control.py",
+    "image/run_directory.py",
     "image/sidecar.py",
     "image/stop_signal.py",
+    "image/supervision.py",
+    "image/usage.py",
 )
 
 
@@ -130,6 +139,8 @@ def test_the_readme_begins_with_its_two_commands() -> None:
     """The first two fenced blocks: one line each, nothing else, so that they can be copied and CI can run them."""
     blocks = (ROOT / "README.md").read_text().split("```")[1::2][:2]
     assert "latency p50, ms" in (ROOT / "README.md").read_text(), "the table of a real run"
-    for block, ends in zip(blocks, ("pillion compare examples/orders/pod.yaml", "pytest"), strict=True):
+    for block, ends in zip(
+        blocks, ("pillion compare examples/orders/pod.yaml", "pytest -n 3 --dist loadfile"), strict=True
+    ):
         _, *lines = block.splitlines()
         assert len(lines) == 1 and lines[0].rstrip().endswith(ends)

@@ -15,9 +15,12 @@ import time
 from array import array
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 from pillion.compare.load.job import LoadJob
+from pillion.compare.load.mix import kinds
 from pillion.compare.load.response import MalformedResponse, ResponseReader
+from pillion.compare.load.tls import TlsSocket, trusting
 
 NS = 1_000_000_000
 SPIN_NS = 150_000  # most sleeps overshoot by 30 to 100 us; each 50 us more costs 5 % of a processor at 1,000 a second
@@ -32,7 +35,7 @@ IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
 _BROKEN = select.EPOLLERR | select.EPOLLHUP
 _NOTHING = memoryview(b"")
 _BATCH = 8  # events between two looks at the schedule
-_clock = time.perf_counter_ns
+clock = time.perf_counter_ns
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Record:
     `latency` runs from the intended send time to the last byte of the answer and is 0 unless the outcome is OK. `lag`
     is how much after its due time the loop got to the request, the generator's own lateness, whether or not a
     connection was free then. `queued` is 1 where none was. `sends` counts how often it was sent.
+    `start_ns` is time zero on the machine's monotonic clock.
     """
 
     outcome: bytearray
@@ -53,6 +57,7 @@ class Record:
     peak_connections: int = 0
     cpu_s: float = 0.0
     wall_s: float = 0.0
+    start_ns: int = 0
 
     @classmethod
     def empty(cls, count: int) -> Record:
@@ -64,7 +69,7 @@ class Record:
 
 @dataclass(eq=False)
 class _Connection:
-    sock: socket.socket
+    sock: socket.socket | TlsSocket
     reader: ResponseReader
     request: int = -1  # the number of the request under way; -1 when idle
     unsent: memoryview = _NOTHING
@@ -73,15 +78,25 @@ class _Connection:
     reused: bool = False
 
 
+def _place(job: LoadJob) -> tuple[int, Any]:
+    """Family and address."""
+    if job.socket:
+        return socket.AF_UNIX, job.socket
+    return (socket.AF_INET6 if ":" in job.host else socket.AF_INET), (job.host, job.port)
+
+
 class Generator:
     """One run of `job`, its requests due at `due` (ascending nanoseconds)."""
 
     def __init__(self, job: LoadJob, due: array[int]) -> None:
         self._job = job
         self._due = due
-        self._request = memoryview(job.request())
+        self._requests = [memoryview(request) for request in job.requests()]
+        self._methods = [target.method for target in job.mix]
+        self._kinds = kinds(job, len(due))
         self._timeout = int(job.timeout_s * NS)
-        self._family = socket.AF_INET6 if ":" in job.host else socket.AF_INET
+        self._family, self._where = _place(job)
+        self._tls = trusting(job.certificate) if job.certificate else None
         self._record = Record.empty(len(due))
         self._epoll = select.epoll()
         self._connections: dict[int, _Connection] = {}
@@ -96,12 +111,13 @@ class Generator:
         gc.collect()
         gc.freeze()
         gc.disable()
-        began, cpu = _clock(), time.process_time_ns()
+        began, cpu = clock(), time.process_time_ns()
         try:
             self._start = began + LEAD_NS
             self._loop()
         finally:
-            self._record.wall_s = (_clock() - began) / NS
+            self._record.start_ns = self._start
+            self._record.wall_s = (clock() - began) / NS
             self._record.cpu_s = (time.process_time_ns() - cpu) / NS
             for connection in list(self._connections.values()):
                 self._close(connection)
@@ -110,11 +126,16 @@ class Generator:
             gc.unfreeze()
         return self._record
 
+    @property
+    def due(self) -> array[int]:
+        """When each request was to be sent, in nanoseconds from the start."""
+        return self._due
+
     def _loop(self) -> None:
         due, outcome, timeout, count = self._due, self._record.outcome, self._timeout, len(self._due)
         upcoming = oldest = 0  # the next request to send, the oldest that is not finished
         while self._finished < count:
-            now = _clock() - self._start
+            now = clock() - self._start
             while upcoming < count and due[upcoming] <= now:
                 self._dispatch(upcoming)
                 upcoming += 1
@@ -130,21 +151,21 @@ class Generator:
 
     def _wait(self, until: int) -> None:
         """Until `until` or until something has happened on a connection."""
-        sleep = until - (_clock() - self._start) - SPIN_NS
+        sleep = until - (clock() - self._start) - SPIN_NS
         if sleep > 0:
             if not select.select((self._epoll,), (), (), sleep / NS)[0]:
                 return
             events = self._epoll.poll(0, _BATCH)
         else:
             while not (events := self._epoll.poll(0, _BATCH)):
-                if _clock() - self._start >= until:
+                if clock() - self._start >= until:
                     return
         for descriptor, event in events:
             self._ready(self._connections[descriptor], event)
         self._refill()
 
     def _dispatch(self, request: int) -> None:
-        self._record.lag[request] = _clock() - self._start - self._due[request]
+        self._record.lag[request] = clock() - self._start - self._due[request]
         if self._idle:
             self._send(self._idle.pop(), request)
         elif len(self._connections) < self._job.connections:
@@ -155,9 +176,11 @@ class Generator:
 
     def _open(self) -> _Connection:
         sock = socket.socket(self._family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = _Connection(sock, ResponseReader(self._job.method))
-        sock.connect_ex((self._job.host, self._job.port))  # how it went is told by the first send
+        if self._family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.connect_ex(self._where)  # how it went is told by the first send
+        secured = sock if self._tls is None else TlsSocket(sock, self._tls)
+        connection = _Connection(secured, ResponseReader(self._methods[0]))
         self._connections[sock.fileno()] = connection
         self._epoll.register(sock, connection.wanted)
         self._record.peak_connections = max(self._record.peak_connections, len(self._connections))
@@ -170,27 +193,31 @@ class Generator:
 
     def _send(self, connection: _Connection, request: int) -> None:
         connection.request = request
-        connection.unsent = self._request
-        connection.reader.start()
+        kind = self._kinds[request]
+        connection.unsent = self._requests[kind]
+        connection.reader.start(self._methods[kind])
         self._record.sends[request] += 1
         self._continue(connection)
 
     def _continue(self, connection: _Connection) -> None:
         """Send what is left of the request, as far as the socket takes it."""
+        more = True
         try:
-            sent = connection.sock.send(connection.unsent)
+            while more:
+                sent = connection.sock.send(connection.unsent)
+                connection.connected = connection.connected or sent > 0
+                connection.unsent = connection.unsent[sent:]
+                more = self._tls is not None and len(connection.unsent) > 0
         except BlockingIOError:
-            sent = 0
+            pass
         except OSError:
             if connection.connected:  # a server that refuses a long body answers, and closes, before it has all of it
                 self._receive(connection)
             else:
                 self._lose(connection)
             return
-        if sent:
-            connection.connected = True
-        connection.unsent = connection.unsent[sent:]
-        wanted = select.EPOLLIN | select.EPOLLOUT if connection.unsent else select.EPOLLIN
+        waits = connection.sock.unsent if isinstance(connection.sock, TlsSocket) else bool(connection.unsent)
+        wanted = select.EPOLLIN | select.EPOLLOUT if waits else select.EPOLLIN
         if connection.wanted != wanted:
             connection.wanted = wanted
             self._epoll.modify(connection.sock, wanted)
@@ -207,36 +234,48 @@ class Generator:
             self._continue(connection)
 
     def _receive(self, connection: _Connection) -> None:
+        while self._receive_once(connection) and self._tls is not None:
+            pass  # what OpenSSL holds, epoll knows nothing of
+
+    def _receive_once(self, connection: _Connection) -> bool:
+        """Whether there may be more of the answer."""
         reader = connection.reader
         try:
             size = connection.sock.recv_into(self._buffer)
         except BlockingIOError:
-            return
+            if self._tls is not None and not connection.connected:  # it was the handshake's
+                self._continue(connection)
+            return False
         except OSError:
             self._lose(connection)
-            return
-        at = _clock() - self._start
+            return False
+        at = clock() - self._start
         try:
             complete = reader.feed(self._buffer[:size]) if size else reader.end()
         except MalformedResponse:
             self._finish(connection, MALFORMED, at)
-            return
+            return False
         if complete:
             self._record.status[connection.request] = reader.status
             expected = self._job.expect_status
             good = reader.status == expected if expected else reader.status < 400
             self._finish(connection, OK if good else STATUS, at)
-        elif not size:
+            return False
+        if not size:
             self._lose(connection)
+        return size > 0
 
     def _lose(self, connection: _Connection) -> None:
         """The connection ended before the answer: resend where any client would (RFC 9112 section 9.3.1), or fail."""
         request = connection.request
-        if connection.reused and not connection.reader.begun and self._job.method in IDEMPOTENT:
+        if connection.reused and not connection.reader.begun and self._is_idempotent(request):
             self._close(connection)
             self._send(self._open(), request)
         else:
             self._finish(connection, RESET if connection.connected else CONNECT, 0)
+
+    def _is_idempotent(self, request: int) -> bool:
+        return self._methods[self._kinds[request]] in IDEMPOTENT
 
     def _finish(self, connection: _Connection, outcome: int, at: int) -> None:
         request = connection.request
@@ -244,7 +283,7 @@ class Generator:
         if outcome in (OK, STATUS) and latency > self._timeout:
             outcome = TIMEOUT  # the loop came late to what had timed out: the same as if it had not
         self._settle(request, outcome, latency)
-        whole = outcome in (OK, STATUS) and not connection.unsent
+        whole = outcome in (OK, STATUS) and not connection.unsent and self._job.keep_alive
         if whole and connection.reader.keep_alive:
             connection.request = -1
             connection.reused = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from pillion.compare.load.closed import ClosedLoop
 from pillion.compare.load.generator import Generator
 from pillion.compare.load.job import LoadJob
 from pillion.compare.load.result import LoadResult, summarise
@@ -27,42 +29,69 @@ _PR_SET_TIMERSLACK = 29  # prctl(2)
 
 
 def run_load(job: LoadJob) -> LoadResult:
-    """Run `job` in a process of its own and wait for it.
+    """Run `job` in a process of its own and wait for it. Raises as `StartedLoad.result` does."""
+    with StartedLoad(job) as load:
+        return load.result()
 
-    The process is killed when the caller is interrupted, ends with the caller's thread, and has the job's time, its
-    timeout and half a minute more. Refusal for what this machine cannot do (processors, descriptors), Failure when the
-    process does not give a result.
+
+class StartedLoad:
+    """A run of `job` in a process of its own, which is made in the network that the calling thread is in. Use it as a
+    context: at its end the process has ended, or is killed.
+
+    It ends with the calling thread, and has the job's time, its timeout and half a minute more.
     """
-    seconds = job.warmup_s + job.duration_s + job.timeout_s + GRACE_S
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    command = [sys.executable, "-m", "pillion.compare.load", "--parent", str(os.getpid())]
-    # From / because -m puts the working directory first on the path; in a session of its own because Ctrl-C is ours.
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd="/",
-        start_new_session=True,
-    )
-    with process:
+
+    def __init__(self, job: LoadJob) -> None:
+        self._seconds = job.warmup_s + job.duration_s + job.timeout_s + GRACE_S
+        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        command = [sys.executable, "-m", "pillion.compare.load", "--parent", str(os.getpid())]
+        # From / because -m puts the working directory first on the path; in a session of its own as Ctrl-C is ours.
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd="/",
+            start_new_session=True,
+        )
+        self._job = job.to_json()
+
+    def __enter__(self) -> StartedLoad:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.__exit__(None, None, None)
+
+    def begin(self) -> None:
+        """Hand the job over, and do not wait; what comes of it is in a pipe until `result` asks."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # `result` says why
+            self._process.stdin.write(self._job)
+            self._process.stdin.close()
+        self._process.stdin = None
+
+    def result(self) -> LoadResult:
+        """Wait for it. Refusal for what this machine cannot do (processors, descriptors), Failure when the process does
+        not give a result."""
+        process, given = self._process, self._job if self._process.stdin else None
         try:
-            output, errors = process.communicate(job.to_json(), timeout=seconds)
+            output, errors = process.communicate(given, timeout=self._seconds)
         except subprocess.TimeoutExpired:
-            raise Failure("run the load", f"the generator did not end within {seconds:.0f} s") from None
+            raise Failure("run the load", f"the generator did not end within {self._seconds:.0f} s") from None
         finally:
             process.kill()
-    said = errors.strip().rpartition("\n")[2]
-    if process.returncode == Refusal.exit_code and said.startswith("cannot run the load: "):
-        raise Refusal("run the load", said.removeprefix("cannot run the load: "))
-    if process.returncode:
-        raise Failure("run the load", f"the generator ended with {process.returncode}: {said or 'no message'}")
-    try:
-        return LoadResult.from_json(output)
-    except (ValueError, KeyError, TypeError) as error:
-        raise Failure("run the load", f"the generator's result cannot be read: {error!r}") from None
+        said = errors.strip().rpartition("\n")[2]
+        if process.returncode == Refusal.exit_code and said.startswith("cannot run the load: "):
+            raise Refusal("run the load", said.removeprefix("cannot run the load: "))
+        if process.returncode:
+            raise Failure("run the load", f"the generator ended with {process.returncode}: {said or 'no message'}")
+        try:
+            return LoadResult.from_json(output)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Failure("run the load", f"the generator's result cannot be read: {error!r}") from None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -94,8 +123,16 @@ def _run(job: LoadJob) -> LoadResult:
     ctypes.CDLL(None).prctl(
         _PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0
     )  # nanosecond: the kernel else lets a sleep last 50 us longer
-    due = due_times(job.arrivals, job.rate, job.warmup_s + job.duration_s, job.seed)
-    return summarise(job, due, Generator(job, due).run())
+    try:
+        if job.closed_loop:
+            generator: Generator = ClosedLoop(job)
+        else:
+            generator = Generator(job, due_times(job.arrivals, job.rate, job.warmup_s + job.duration_s, job.seed))
+    except OSError as error:
+        why = f"certificate: {job.certificate}: {str(error.strerror or error).lower()}"
+        raise Refusal("run the load", why, "give a PEM file that can be read") from None
+    record = generator.run()
+    return summarise(job, generator.due, record)
 
 
 def _take_descriptors(needed: int) -> None:

@@ -23,9 +23,13 @@ class ResponseReader:
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
         self.start()
 
-    def start(self) -> None:
-        """Expect the response to a new request."""
-        if self._head_only:  # the parser cannot be told that a Content-Length has no content behind it
+    def start(self, method: str = "") -> None:
+        """Expect the response to a new request, of another method if one is given."""
+        after_head = self._head_only
+        if method:
+            self._head_only = method == "HEAD"
+        # The parser cannot be told that a Content-Length has no content behind it.
+        if after_head or self._head_only:
             self._parser = HttpResponseParser(self)
         self.begun = self.keep_alive = self._complete = self._framed = self._in_content = False
         self.status = 0

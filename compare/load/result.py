@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from pillion.compare.load.generator import FAILURES, NS, OK, STATUS, TIMEOUT, Re
 from pillion.compare.load.job import LoadJob
 
 LATE_NS = 100_000  # the order of what a sidecar adds
+# From where on the rate was not kept: answered in time, without a free connection, late for the generator's sake.
+KEPT_SHARE, QUEUED_IS_MUCH, LATE_IS_MUCH = 0.95, 0.01, 0.02
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class LoadResult:
     by code. `rate` is the good answers per second that arrived within the measured time, whenever they were due.
     `queued` requests found every connection busy, and `unsent` of them timed out there. `resent` is how often a request
     was sent again because its reused connection had closed before the first byte of an answer (idempotent methods
-    only): no failures.
+    only): no failures. `offered_rate` is what was due per second, 0 in a closed loop. `each`, if it was asked for, has
+    of every request when it was due in seconds from `began_s` (on the machine's monotonic clock), its outcome (`ok` or
+    the kind of failure) and the microseconds to its last byte.
     """
 
     latency: Histogram
@@ -60,6 +64,24 @@ class LoadResult:
     unsent: int
     resent: int
     generator: GeneratorHealth
+    offered_rate: float = 0.0
+    began_s: float = 0.0
+    each: Sequence[tuple[float, str, int]] = ()
+
+    @property
+    def shortfall(self) -> str:
+        """Why the rate that was asked for was not kept, "" if it was; of a closed loop nothing was asked."""
+        if not self.offered_rate or not self.requests:
+            return ""
+        share, said = self.requests / self.offered_rate, []
+        answered = self.rate + self.failures / share
+        if answered < KEPT_SHARE * self.offered_rate:
+            said.append(f"{answered:.1f} of {self.offered_rate:.1f} requests a second were answered in time")
+        if self.queued > QUEUED_IS_MUCH * self.requests:
+            said.append(f"{self.queued / self.requests:.0%} found no connection free")
+        if self.generator.late_share > LATE_IS_MUCH:
+            said.append(f"the generator itself was late with {self.generator.late_share:.0%}")
+        return "; ".join(said)
 
     @property
     def failures(self) -> int:
@@ -70,6 +92,8 @@ class LoadResult:
         """One line of JSON: every field, `latency_us` for people, `histogram` to get it all back."""
         fields: dict[str, Any] = {**vars(self), "generator": vars(self.generator)}
         del fields["latency"]
+        if not self.each:
+            del fields["each"], fields["began_s"]
         latency_us = {**self.latency.percentiles(), "max": self.latency.max}
         return json.dumps({"latency_us": latency_us, **fields, "histogram": self.latency.encode()})
 
@@ -80,7 +104,8 @@ class LoadResult:
         del fields["latency_us"]
         latency = Histogram.decode(fields.pop("histogram"))
         generator = GeneratorHealth(**fields.pop("generator"))
-        return cls(latency=latency, generator=generator, **fields)
+        each = tuple((float(due), str(outcome), int(us)) for due, outcome, us in fields.pop("each", ()))
+        return cls(latency=latency, generator=generator, each=each, **fields)
 
 
 def summarise(job: LoadJob, due: array[int], record: Record) -> LoadResult:
@@ -105,7 +130,17 @@ def summarise(job: LoadJob, due: array[int], record: Record) -> LoadResult:
         queued=sum(record.queued[number] for number in measured),
         unsent=sum(1 for number in measured if not record.sends[number]),
         resent=sum(record.sends[number] - 1 for number in measured if record.sends[number]),
+        offered_rate=0.0 if job.closed_loop else len(measured) / job.duration_s,
+        began_s=record.start_ns / NS if job.keep_each else 0.0,
+        each=_each(due, record) if job.keep_each else (),
         generator=_health(record, sorted(record.lag[number] for number in measured)),
+    )
+
+
+def _each(due: array[int], record: Record) -> tuple[tuple[float, str, int], ...]:
+    names = {OK: "ok", **FAILURES}
+    return tuple(
+        (at / NS, names[record.outcome[number]], record.latency[number] // 1000) for number, at in enumerate(due)
     )
 
 

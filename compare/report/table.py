@@ -12,13 +12,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pillion.compare.result import Comparison, Processors
-from pillion.compare.stats import Spread, Summary, overlap, summaries
+from pillion.compare.claims import settle
+from pillion.compare.decision import Decision, decision_lines
+from pillion.compare.report.experiments import experiment_parts
+from pillion.compare.report.notes import counted, notes, pace
+from pillion.compare.report.verdicts import method_line, noise_lines, verdict_lines
+from pillion.compare.result import Comparison
+from pillion.compare.statistics.summary import Spread, Summary, summaries
+from pillion.compare.statistics.verdict import differences
 from pillion.image.environ.conflicts import Conflict
-
-# Below this many requests beyond the percentile, it is rather one request's luck than a property of the layout.
-FEW_BEYOND = 10
-LATE_IS_MUCH = 0.02
 
 _SEVERITY_STYLE = {"S0": "bold red", "S1": "red", "S2": "yellow", "S3": "dim"}
 
@@ -30,35 +32,71 @@ class Row(NamedTuple):
     label: str
     form: str
     figure: Callable[[Summary], float | None]
-    rounds: Callable[[Summary], Spread] | None = None
+    rounds: Callable[[Summary], Spread | None] | None = None
 
 
-def report(comparison: Comparison) -> RenderableType:
-    """All that a person is told at the end of a comparison."""
+def report(comparison: Comparison, decision: Decision | None = None) -> RenderableType:
+    """All that a person is told at the end of a comparison; what would decide between the layouts is the last."""
     found = summaries(comparison)
     parts: list[RenderableType] = [
         Text(),
         _headline(comparison),
-        _measures(found),
-        *[Padding(Text(note, style="dim"), (0, 1)) for note in _notes(comparison.processors, found)],
+        *[Padding(Text(line, style="dim"), (0, 1)) for line in noise_lines(comparison)],
+        _measures(found, comparison.image_bytes),
+        *_verdicts(comparison),
+        *experiment_parts(comparison.experiments),
+        *_claims(comparison),
+        *[Padding(Text(note, style="dim"), (0, 1)) for note in notes(comparison, found)],
         Text(),
         _conflicts(comparison.conflicts),
         Text(),
         Text("Not measured on this engine", style="bold"),
         *[Text(f"  {subject}", style="dim") for subject in comparison.not_measured],
+        *(_decision(decision) if decision else ()),
     ]
     return Group(*parts)
 
 
 def _headline(comparison: Comparison) -> Text:
-    pair, schedule = comparison.pair, comparison.schedule
+    pair = comparison.pair
     text = Text.assemble((pair.name, "bold"), f" ({pair.source}), engine {comparison.engine}\n")
-    text.append(
-        f"{_count(schedule.rounds, 'round')} of {schedule.duration_s:g} s at {schedule.rate:g} requests/s, open loop, "
-        f"{schedule.method} {schedule.path}",
-        style="dim",
-    )
+    if comparison.partial:
+        measured = ", ".join(f"{layout} {len(rounds)}" for layout, rounds in comparison.samples.items())
+        text.append(f"Partial, rounds measured: {measured}. {comparison.partial}\n", style="bold red")
+    if comparison.facts:
+        text.append("".join(f"{name} {said}; " for name, said in comparison.facts.items())[:-2] + "\n", style="dim")
+    text.append(pace(comparison.schedule), style="dim")
     return text
+
+
+def _verdicts(comparison: Comparison) -> list[RenderableType]:
+    found = verdict_lines(differences(comparison.samples, comparison.margins))
+    if not found:
+        return []
+    lines: list[RenderableType] = []
+    for which, sentences in found.items():
+        lines += [Text(f" {which}", style="bold"), *[Padding(Text(each), (0, 1, 0, 3)) for each in sentences], Text()]
+    method = method_line(comparison.margins, comparison.schedule.rounds)
+    return [*lines, Padding(Text(method, style="dim"), (0, 1))]
+
+
+def _claims(comparison: Comparison) -> list[RenderableType]:
+    lines: list[RenderableType] = [Text(), Text("Claims", style="bold")]
+    for claim, judgement in settle(comparison):
+        outcome = judgement.outcome + (f" ({judgement.why})" if judgement.why else "")
+        text = Text.assemble(f"{claim.number}. {claim.says}: ", (outcome, "bold"))
+        lines.append(Padding(text, (0, 1, 0, 1)))
+        lines += [Padding(Text(each, style="dim"), (0, 1, 0, 4)) for each in judgement.evidence]
+    return [*lines, Text()]
+
+
+def _decision(decision: Decision) -> list[RenderableType]:
+    lines: list[RenderableType] = [Text(), Text("What would have to matter to you", style="bold")]
+    lines.append(Padding(Text(decision.summary), (0, 1)))
+    for heading, sentences in decision_lines(decision):
+        lines.append(Padding(Text(heading, style="bold"), (1, 1, 0, 1)))
+        lines += [Padding(Text(each), (0, 1, 0, 3)) for each in sentences]
+    return lines
 
 
 def _rows(percentiles: Iterable[str]) -> list[Row]:
@@ -70,11 +108,10 @@ def _rows(percentiles: Iterable[str]) -> list[Row]:
         Row("achieved rate, 1/s", "{:.1f}", lambda found: found.rate.median),
         Row("requests", "{:.0f}", lambda found: found.requests),
         Row("failed requests", "{:.0f}", lambda found: found.failed),
+        Row("memory (PSS), MiB", "{:.1f}", _mib(lambda found: found.memory_bytes), lambda found: found.memory_bytes),
+        Row("memory (cgroup), MiB", "{:.1f}", _mib(lambda found: found.cgroup_bytes), lambda found: found.cgroup_bytes),
         Row(
-            "memory (PSS), MiB",
-            "{:.1f}",
-            lambda found: found.memory_bytes.median / 2**20,
-            lambda found: found.memory_bytes,
+            "the engine's own, MiB", "{:.1f}", _mib(lambda found: found.engine_bytes), lambda found: found.engine_bytes
         ),
         Row(
             "CPU per 1,000 requests, s",
@@ -87,6 +124,14 @@ def _rows(percentiles: Iterable[str]) -> list[Row]:
     ]
 
 
+def _mib(spread: Callable[[Summary], Spread | None]) -> Callable[[Summary], float | None]:
+    def figure(summary: Summary) -> float | None:
+        found = spread(summary)
+        return None if found is None else found.median / 2**20
+
+    return figure
+
+
 def _latency(name: str, found: Summary) -> float | None:
     return found.latency.percentiles()[name] / 1000 if found.latency.count else None
 
@@ -95,73 +140,37 @@ def _by_round(name: str, found: Summary) -> Spread:
     return found.percentiles[name]
 
 
-def _measures(found: Mapping[str, Summary]) -> Table:
+def _measures(found: Mapping[str, Summary], image_bytes: Mapping[str, int]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
     for layout in found:
         table.add_column(layout, justify="right", style="bold" if layout == "shared" else "")
     compared = "shared" in found and "separate" in found
     if compared:
-        table.add_column("shared / separate", justify="right", style="dim")
+        # Four layouts and this are what 80 columns hold.
+        heading = "shared / separate" if len(found) < 4 else "shared /\nseparate"
+        table.add_column(heading, justify="right", style="dim")
     for row in _rows(next(iter(found.values())).percentiles):
         figures = [row.figure(summary) for summary in found.values()]
+        if row.rounds and all(figure is None for figure in figures):
+            continue  # this engine has no such figure
         cells = ["-" if figure is None else row.form.format(figure) for figure in figures]
         if compared:
             cells.append(_ratio(row, found["shared"], found["separate"]))
         table.add_row(row.label, *cells, end_section=row.label.startswith(("latency p99.9", "failed")))
+    if image_bytes:
+        cells = [f"{image_bytes[layout] / 2**20:.1f}" if layout in image_bytes else "-" for layout in found]
+        both = (image_bytes.get("shared"), image_bytes.get("separate"))
+        ratio = [f"{both[0] / both[1]:.2f}" if both[0] and both[1] else ""] if compared else []
+        table.add_row("images, MiB", *cells, *ratio)
     return table
 
 
 def _ratio(row: Row, shared: Summary, separate: Summary) -> str:
-    """With a tilde where the rounds of the two cannot be told apart; two equal counts need none."""
     numerator, denominator = row.figure(shared), row.figure(separate)
     if row.rounds is None or numerator is None or not denominator:
         return ""
-    one, other = row.rounds(shared), row.rounds(separate)
-    tilde = "~ " if overlap(one, other) and one != other else ""
-    return f"{tilde}{numerator / denominator:.2f}"
-
-
-def _notes(processors: Processors, found: Mapping[str, Summary]) -> list[str]:
-    """What must be known to read the figures."""
-    notes = [
-        "Latencies run from the intended send time to the last byte. The rest are medians of the rounds.",
-        f"The load generator ran on processor {_numbers(processors.generator)}, the programs on "
-        f"{_numbers(processors.programs)}."
-        if processors.generator
-        else "The load generator and the programs shared one processor.",
-        "Between rounds p50 was "
-        + ", ".join(f"{name} {_range(summary.percentiles['p50'])}" for name, summary in found.items())
-        + " ms.",
-    ]
-    if "shared" in found and "separate" in found:
-        notes.append("~ marks a ratio whose rounds overlap: this run does not tell the two apart.")
-        notes.append(
-            "In shared, supervisord copies the logs and is charged for it; in separate an unmeasured reader does."
-        )
-    for name, summary in found.items():
-        if summary.failed:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in summary.failures.items() if count)
-            notes.append(f"Failed in {name}: {kinds}.")
-    fewest = min(summary.requests for summary in found.values())
-    if fewest * 0.001 < FEW_BEYOND:
-        notes.append(
-            f"p99.9 rests on {max(round(fewest * 0.001), 1)} of {fewest} requests a layout: read it as a hint; "
-            "more with --rounds, --duration or --rate."
-        )
-    late = {name: summary.late_share for name, summary in found.items() if summary.late_share > LATE_IS_MUCH}
-    if late:
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in late.items())
-        notes.append(f"Sent more than 100 us late by the load generator: {shares}; the processors are too few or busy.")
-    return notes
-
-
-def _numbers(cpus: Sequence[int]) -> str:
-    return ", ".join(map(str, cpus))
-
-
-def _range(found: Spread) -> str:
-    return f"{found.least / 1000:.2f} to {found.greatest / 1000:.2f}"
+    return f"{numerator / denominator:.2f}"
 
 
 def _conflicts(found: Sequence[Conflict]) -> RenderableType:
@@ -170,7 +179,7 @@ def _conflicts(found: Sequence[Conflict]) -> RenderableType:
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        title=f"Environment: {_count(len(found), 'conflict')} in a naive merge, and what the split does",
+        title=f"Environment: {counted(len(found), 'conflict')} in a naive merge, and what the split does",
         title_justify="left",
         title_style="bold",
     )
@@ -184,7 +193,3 @@ def _conflicts(found: Sequence[Conflict]) -> RenderableType:
         who = "both" if len(conflict.programs) > 1 else conflict.programs[0]
         table.add_row(conflict.name, severity, who, conflict.happens, conflict.resolution)
     return table
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")

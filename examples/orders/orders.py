@@ -209,6 +209,10 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         response.headers["Service"] = settings.service_name
         return response
 
+    if environ.get("PILLION_EMBED"):  # layout embedded: what the proxy does for each request is done in here
+        from pillion.proxy.concerns.wsgi import embed
+
+        app.wsgi_app = embed(app.wsgi_app, environ)  # type: ignore[assignment, method-assign]
     return app
 
 

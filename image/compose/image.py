@@ -28,16 +28,23 @@ class Platform(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A layer's descriptor, the digest of its uncompressed tar, and where its bytes lie."""
+    """A layer's descriptor, the digest of its uncompressed tar, and where its bytes lie: None while they stay in the
+    store of an engine. `before` is the digest it had there, if the engine wrote it out with another compression."""
 
     descriptor: Document
     diff_id: str
-    blob: Blob
+    blob: Blob | None
+    before: str = ""
 
     @property
     def digest(self) -> str:
         """The digest of the bytes as they lie."""
         return str(self.descriptor["digest"])
+
+    @property
+    def known_as(self) -> str:
+        """The digest that it is told by in the combined image's config, exported or not."""
+        return self.before or self.digest
 
 
 class Image(NamedTuple):

@@ -6,6 +6,7 @@ take away what lower layers have, whatever their place in the tar.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -18,9 +19,11 @@ ENTRY = f"{PREFIX}/bin/pillion"
 PASSWD, GROUP = "etc/passwd", "etc/group"
 # More than any passwd file of an image; a longer one is cut, and then a name may not be found in it.
 LONGEST_ACCOUNTS = 1 << 20
-_ELF_HEADER = 20
-_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
-_TOPS = ("opt", "etc", ".wh.opt", ".wh.etc", _OPAQUE)
+ELF_HEADER = 20
+WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
+_TOPS = ("opt", "etc", ".wh.opt", ".wh.etc", OPAQUE)
+# How the names of files begin that are none of ours: below another top, which is no whiteout either.
+_ELSEWHERE = re.compile(rb"(?:\./)?(?!opt[/\0]|etc[/\0])[^./\0]")
 _PATHS = frozenset(("opt", "etc", PASSWD, GROUP, PREFIX, ENTRY))
 
 
@@ -43,7 +46,7 @@ def scan_layer(blob: Blob, tick: Callable[[int], None] = lambda size: None) -> L
     """Read the headers of a layer. Raises Damaged, also if an entry leads out of the root."""
     stream = open_tar(blob, tick)
     try:
-        return _scan(entries(stream, _wanted))
+        return _scan(entries(stream, _wanted, _ELSEWHERE))
     finally:
         stream.close()
 
@@ -54,7 +57,7 @@ def _wanted(entry: Entry) -> int:
     path = _normal(entry.name)
     if path in (PASSWD, GROUP):
         return LONGEST_ACCOUNTS
-    return _ELF_HEADER if path == ENTRY else 0
+    return ELF_HEADER if path == ENTRY else 0
 
 
 def _scan(found: Iterable[Entry]) -> LayerFiles:
@@ -69,11 +72,11 @@ def _scan(found: Iterable[Entry]) -> LayerFiles:
             outside = outside or path
             continue
         folder, _, last = path.rpartition("/")
-        if last == _OPAQUE:
+        if last == OPAQUE:
             opaque.add(folder)
             outside = outside or path
-        elif last.startswith(_WHITEOUT):
-            removed.add(f"{folder}/{last[len(_WHITEOUT) :]}".lstrip("/"))
+        elif last.startswith(WHITEOUT):
+            removed.add(f"{folder}/{last[len(WHITEOUT) :]}".lstrip("/"))
             outside = outside or path
         else:
             if path in _PATHS:

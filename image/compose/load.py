@@ -10,9 +10,10 @@ from pillion.image.compose.reference import DOCKER_ARCHIVE, LAYOUT, Reference
 from pillion.image.refusal import Refusal
 
 
-def load(reference: Reference, platform: Platform | None, what: str) -> Images:
-    """Reads the documents and finds the layers; no layer is read yet. Raises Refusal."""
-    path, source = reference.path, str(reference)
+def load(reference: Reference, platform: Platform | None, what: str, source: str = "") -> Images:
+    """Reads the documents and finds the layers; no layer is read yet. `source` is what the user called it, where that
+    is not the reference. Raises Refusal."""
+    path, source = reference.path, source or str(reference)
     try:
         if not path.exists():
             raise Refusal(what, f"{path}: there is no such file or directory", "name an OCI layout or an image archive")

@@ -51,7 +51,7 @@ def write_marks(base: Image, sidecar: Sidecar, settings: Document, env: MergedEn
         "marks": {key: before[key] for key in (BASE_NAME, BASE_DIGEST) if key in before},
     }
     written = {
-        SIDECAR_DIGEST: sidecar.layer.digest,
+        SIDECAR_DIGEST: sidecar.layer.known_as,
         SIDECAR_DIFF_ID: sidecar.layer.diff_id,
         BACKEND: json.dumps(undo, separators=(",", ":"), sort_keys=True),
         **{SIDECAR_SAID + key: value for key, value in sidecar.said.items()},

@@ -23,11 +23,10 @@ from pillion.image.pair import RECORD_VARIABLE, PairRecord, ProgramRecord
 from pillion.image.ports import listen_ports
 from pillion.image.refusal import Refusal
 from pillion.image.stop_signal import signal_number
+from pillion.image.supervision import RESERVE_S, deadline_for
 
 PROXY_USER = "65532:65532"
 STOP_SIGNAL = "SIGTERM"
-# docker waits 10 s when an image has no StopTimeout; ours ends before that.
-RESERVE_S = 1.5
 _WHAT = "build the combined image"
 
 
@@ -138,7 +137,7 @@ def _record(settings: Document, env: MergedEnv, user: str, source: str) -> PairR
             user=user,
         ),
         proxy=ProgramRecord(user=PROXY_USER),
-        deadline_s=max(grace - RESERVE_S, 1.0),
+        deadline_s=deadline_for(grace),
     )
 
 
@@ -154,7 +153,7 @@ def _only_port(settings: Document) -> int:
 def _config(base: Image, sidecar: Sidecar, settings: Document, created: str) -> Document:
     created = created or str(base.config.get("created") or _rfc3339(0))
     rootfs = base.config.get("rootfs") or {}
-    entry = {"created": created, "created_by": f"pillion build: sidecar layer {sidecar.layer.digest}"}
+    entry = {"created": created, "created_by": f"pillion build: sidecar layer {sidecar.layer.known_as}"}
     history = base.config.get("history") or []
     # buildah refuses an image whose history names fewer layers than there are.
     told = sum(not (isinstance(each, dict) and each.get("empty_layer")) for each in history)
@@ -183,7 +182,7 @@ def _manifest(base: Image, sidecar: Sidecar, config: bytes, annotations: Mapping
     own = {
         "mediaType": _media_type(base, sidecar.layer.descriptor["mediaType"], sidecar.layer.digest),
         "digest": sidecar.layer.digest,
-        "size": sidecar.layer.blob.size,
+        "size": sidecar.layer.descriptor["size"],
     }
     manifest = {
         **base.manifest,

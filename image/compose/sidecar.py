@@ -9,11 +9,10 @@ from pillion.image.compose import marks
 from pillion.image.compose.archive import read_members
 from pillion.image.compose.blob import Blob, check_blob, hash_blob
 from pillion.image.compose.docker_archive import MANIFEST, diff_id_of
-from pillion.image.compose.image import Image, Layer, Platform, Sidecar
+from pillion.image.compose.image import Image, Images, Layer, Platform, Sidecar
 from pillion.image.compose.layer_cache import recall, remember
 from pillion.image.compose.layer_files import ENTRY, PREFIX, LayerFiles, scan_layer
 from pillion.image.compose.layout import INDEX
-from pillion.image.compose.load import load
 from pillion.image.compose.media_types import OCI, PLAIN
 from pillion.image.compose.rebase import is_combined, sidecar_of
 from pillion.image.compose.reference import Reference
@@ -25,17 +24,18 @@ _BUILD = "build it with podman build --target sidecar"
 _MACHINES = {0x3E: "amd64", 0xB7: "arm64", 0x28: "arm", 0xF3: "riscv64", 0x03: "386"}
 
 
-def load_sidecars(reference: Reference, cache: Path | None, what: str) -> list[tuple[Sidecar, LayerFiles]]:
-    """One a platform, each verified (they are small) and looked through. Raises Refusal."""
-    if not reference.transport and _is_bare_layer(reference, what):
-        return [_bare_layer(reference, what)]
-    images = load(reference, None, what).images
-    return [_checked(_of_image(image, what), cache, what) for image in images]
+def judge_sidecars(
+    images: Images, seen: LayerFiles | None, cache: Path | None, what: str
+) -> list[tuple[Sidecar, LayerFiles]]:
+    """One a platform, each verified (they are small) and looked through; `seen` is what was found of one whose layer
+    stays in a store, which is trusted. Raises Refusal."""
+    return [_checked(_of_image(image, what), seen, cache, what) for image in images.images]
 
 
-def _is_bare_layer(reference: Reference, what: str) -> bool:
+def is_bare_layer(reference: Reference, what: str) -> bool:
+    """Whether it is a tar that is no image. Raises Refusal."""
     path = reference.path
-    if not path.is_file():
+    if reference.transport or not path.is_file():
         return False
     try:
         if compression(Blob.of_file(path)) != PLAIN:
@@ -46,13 +46,14 @@ def _is_bare_layer(reference: Reference, what: str) -> bool:
     return INDEX not in members and MANIFEST not in members
 
 
-def _bare_layer(reference: Reference, what: str) -> tuple[Sidecar, LayerFiles]:
+def bare_layer(reference: Reference, what: str) -> tuple[Sidecar, LayerFiles]:
+    """Verified and looked through. Raises Refusal."""
     blob = Blob.of_file(reference.path)
     kind = compression(blob)
     descriptor = {"mediaType": OCI.layers[kind], "digest": hash_blob(blob), "size": blob.size}
     layer = Layer(descriptor, diff_id_of(blob, what, str(reference)), blob)
     sidecar = Sidecar(str(reference), layer, Platform("linux", ""))
-    found = _look_through(sidecar, what)
+    found = _look_through(sidecar, blob, what)
     _judge(sidecar, found, what)
     machine = _machine(found)
     if not machine:
@@ -79,17 +80,8 @@ def _said(image: Image) -> Mapping[str, str]:
     return found
 
 
-def _checked(sidecar: Sidecar, cache: Path | None, what: str) -> tuple[Sidecar, LayerFiles]:
-    layer = sidecar.layer
-    name = f"{sidecar.source}: layer {layer.digest}"
-    check_blob(layer.blob, layer.digest, what, name, lambda size: None)
-    files = recall(cache, layer.digest) if cache else None
-    if files is None or not files.diff_id:
-        files = _look_through(sidecar, what)._replace(diff_id=diff_id_of(layer.blob, what, name))
-        if cache:
-            remember(cache, layer.digest, files)
-    if files.diff_id != layer.diff_id:
-        raise Refusal(what, f"{name} has the diff id {files.diff_id} where its config has {layer.diff_id}", _BUILD)
+def _checked(sidecar: Sidecar, seen: LayerFiles | None, cache: Path | None, what: str) -> tuple[Sidecar, LayerFiles]:
+    files = seen or _verified(sidecar, cache, what)
     _judge(sidecar, files, what)
     machine = _machine(files)
     if machine and machine != sidecar.platform.architecture:
@@ -98,9 +90,24 @@ def _checked(sidecar: Sidecar, cache: Path | None, what: str) -> tuple[Sidecar, 
     return sidecar, files
 
 
-def _look_through(sidecar: Sidecar, what: str) -> LayerFiles:
+def _verified(sidecar: Sidecar, cache: Path | None, what: str) -> LayerFiles:
+    layer, blob = sidecar.layer, sidecar.layer.blob
+    name = f"{sidecar.source}: layer {layer.digest}"
+    assert blob is not None
+    check_blob(blob, layer.digest, what, name, lambda size: None)
+    files = recall(cache, layer.digest) if cache else None
+    if files is None or not files.diff_id:
+        files = _look_through(sidecar, blob, what)._replace(diff_id=diff_id_of(blob, what, name))
+        if cache:
+            remember(cache, layer.digest, files)
+    if files.diff_id != layer.diff_id:
+        raise Refusal(what, f"{name} has the diff id {files.diff_id} where its config has {layer.diff_id}", _BUILD)
+    return files
+
+
+def _look_through(sidecar: Sidecar, blob: Blob, what: str) -> LayerFiles:
     try:
-        return scan_layer(sidecar.layer.blob)
+        return scan_layer(blob)
     except Damaged as error:
         raise Refusal(what, f"{sidecar.source}: {error}", _BUILD) from error
 

@@ -16,6 +16,9 @@ from pillion.image.compose.media_types import GZIP, PLAIN, ZSTD
 
 _MAGIC = {b"\x1f\x8b": GZIP, b"\x28\xb5\x2f\xfd": ZSTD}
 _GZIP_WINDOW = 31
+# Of compressed bytes, and the most of what comes out of them at once: small enough to stay in the processor's cache
+# (twice as much is a sixth slower).
+_PIECE, _INFLATED = 1 << 16, 1 << 17
 
 
 class Damaged(Exception):
@@ -110,16 +113,21 @@ def decompressed(blob: Blob, tick: Callable[[int], None] = lambda size: None) ->
     """The bytes of the tar, in pieces of bounded size; `tick` hears of every piece that is read. Raises Damaged, also
     if this Python cannot read zstd."""
     kind = compression(blob)
-    chunks = _ticking(blob.chunks(CHUNK // 4), tick)
+    chunks = _ticking(blob.chunks(_PIECE), tick)
     if kind == GZIP:
         return _gunzip(chunks)
     return _unzstd(chunks) if kind == ZSTD else chunks
 
 
 def _ticking(chunks: Iterator[bytes], tick: Callable[[int], None]) -> Iterator[bytes]:
+    untold = 0
     for chunk in chunks:
-        tick(len(chunk))
+        untold += len(chunk)
+        if untold >= CHUNK:
+            tick(untold)
+            untold = 0
         yield chunk
+    tick(untold)
 
 
 def open_tar(blob: Blob, tick: Callable[[int], None] = lambda size: None) -> Seekable | Chunked:
@@ -128,21 +136,22 @@ def open_tar(blob: Blob, tick: Callable[[int], None] = lambda size: None) -> See
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    member = zlib.decompressobj(_GZIP_WINDOW)
+    inflating = _inflating()
+    member = inflating.decompressobj(_GZIP_WINDOW)
     fresh = True
     try:
         for data in chunks:
             while data:
-                piece = member.decompress(data, CHUNK)
+                piece = member.decompress(data, _INFLATED)
                 fresh = False
                 while piece:
                     yield piece
                     # What did not fit stays inside, even when all of the input is used up.
-                    piece = member.decompress(member.unconsumed_tail, CHUNK) if not member.eof else b""
+                    piece = member.decompress(member.unconsumed_tail, _INFLATED) if not member.eof else b""
                 data = member.unused_data if member.eof else b""
                 if member.eof:
-                    member, fresh = zlib.decompressobj(_GZIP_WINDOW), True
-    except zlib.error as error:
+                    member, fresh = inflating.decompressobj(_GZIP_WINDOW), True
+    except (zlib.error, inflating.error) as error:
         raise Damaged(f"its gzip stream is damaged ({str(error).rpartition(': ')[2]})") from error
     if not fresh:
         raise Damaged("its gzip stream ends early")
@@ -166,6 +175,14 @@ def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
         raise Damaged("its zstd stream is damaged") from error
     if not fresh:
         raise Damaged("its zstd stream ends early")
+
+
+def _inflating() -> Any:
+    """Intel's ISA-L where it is installed (the same interface, twice as fast), else the standard library's zlib."""
+    try:
+        return importlib.import_module("isal.isal_zlib")
+    except ImportError:
+        return zlib
 
 
 def _zstd() -> Any:

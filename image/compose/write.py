@@ -11,7 +11,6 @@ import errno
 import json
 import os
 import shutil
-import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -19,6 +18,7 @@ from typing import IO, Any, NamedTuple
 from pillion.image.compose.blob import CHUNK, Blob
 from pillion.image.compose.document import LONGEST_DOCUMENT, read_document, write_document
 from pillion.image.compose.layout import INDEX, REF_NAME
+from pillion.image.compose.tar_headers import BLOCK
 from pillion.image.refusal import Refusal
 
 MARKER = "oci-layout"
@@ -31,11 +31,11 @@ Content = Blob | bytes
 
 
 class Contents(NamedTuple):
-    """`blobs` maps digests to bytes or where they lie; `descriptor` is what `index.json` will list; `docker` is the one
-    entry of `manifest.json`, None where Docker's format cannot hold the image."""
+    """`blobs` maps digests to bytes or where they lie; `descriptor` is what `index.json` will list, None where there
+    is to be none; `docker` is the one entry of `manifest.json`, None where Docker's format cannot hold the image."""
 
     blobs: Mapping[str, Content]
-    descriptor: dict[str, Any]
+    descriptor: dict[str, Any] | None
     docker: dict[str, Any] | None
 
 
@@ -52,9 +52,10 @@ def blob_path(digest: str) -> str:
 def write_layout(path: Path, contents: Contents, what: str, tick: Tick) -> None:
     """A new directory, or one more image in a layout that is there; an image of the same tag is replaced. Blobs that
     are whole files are linked where the file system can: they are never written to again. Raises Refusal."""
+    assert contents.descriptor is not None, "a layout without an index is none"
     with _refusing(path, what):
         if path.is_dir() and any(path.iterdir()):
-            _add(path, contents, what, tick)
+            _add(path, contents, contents.descriptor, what, tick)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = _beside(path)
@@ -70,7 +71,7 @@ def write_layout(path: Path, contents: Contents, what: str, tick: Tick) -> None:
             raise
 
 
-def _add(path: Path, contents: Contents, what: str, tick: Tick) -> None:
+def _add(path: Path, contents: Contents, descriptor: dict[str, Any], what: str, tick: Tick) -> None:
     """The index is replaced last and at once; blobs that were added are taken away again if that fails."""
     if not (path / MARKER).is_file() or not (path / INDEX).is_file():
         raise Refusal(what, f"{path} is a directory with something else in it", "choose another, or an empty one")
@@ -78,7 +79,7 @@ def _add(path: Path, contents: Contents, what: str, tick: Tick) -> None:
     listed = index.get("manifests")
     if not isinstance(listed, list):
         raise Refusal(what, f"{path}/{INDEX} has no list of manifests", "choose another directory")
-    tag = _tag(contents.descriptor)
+    tag = _tag(descriptor)
     kept = [each for each in listed if not isinstance(each, dict) or _tag(each) != tag]
     added: list[Path] = []
     try:
@@ -94,7 +95,7 @@ def _add(path: Path, contents: Contents, what: str, tick: Tick) -> None:
             added[-1] = target
         beside = _beside(path / INDEX)
         added.append(beside)
-        beside.write_bytes(write_document({**index, "manifests": [*kept, contents.descriptor]}))
+        beside.write_bytes(write_document({**index, "manifests": [*kept, descriptor]}))
         beside.rename(path / INDEX)
     except BaseException:
         for each in added:
@@ -115,13 +116,15 @@ def write_archive(path: Path, contents: Contents, what: str, tick: Tick) -> None
         beside = _beside(path)
         try:
             with beside.open("xb") as file:
-                _member(file, MARKER, _MARKER_BYTES, tick)
+                if contents.descriptor:
+                    _member(file, MARKER, _MARKER_BYTES, tick)
                 for digest, content in sorted(contents.blobs.items()):
                     _member(file, blob_path(digest), content, tick)
-                _member(file, INDEX, write_document(_index([contents.descriptor])), tick)
+                if contents.descriptor:
+                    _member(file, INDEX, write_document(_index([contents.descriptor])), tick)
                 if contents.docker:
                     _member(file, "manifest.json", json.dumps([contents.docker], sort_keys=True).encode("ascii"), tick)
-                file.write(bytes(2 * tarfile.BLOCKSIZE))
+                file.write(bytes(2 * BLOCK))
             beside.rename(path)
         except BaseException:
             beside.unlink(missing_ok=True)
@@ -133,12 +136,14 @@ def _index(descriptors: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _member(file: IO[bytes], name: str, content: Content, tick: Tick) -> None:
+    import tarfile
+
     header = tarfile.TarInfo(name)
     header.size = size_of(content)
     header.mode = 0o644
     file.write(header.tobuf(tarfile.GNU_FORMAT))
     _pour(content, file, tick)
-    file.write(bytes(-header.size % tarfile.BLOCKSIZE))
+    file.write(bytes(-header.size % BLOCK))
 
 
 def _place(content: Content, target: Path, tick: Tick) -> None:

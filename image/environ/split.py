@@ -1,24 +1,36 @@
 """The split: from the one environment of a container to an environment for each program, by the policy (pure).
 
 Layers, lowest first; a higher one replaces what a lower one gave under the same name:
-derived < image < shared < bare < namespaced.
+
+1. derived: HOME, USER, LOGNAME and PATH from a program's uid and image, UPSTREAM, READY_PATH, DRAIN_TIMEOUT
+2. image: what the backend's image itself has in its ENV, with or without a namespace, by the hashes in the pair record
+3. shared: the classes that go to both, and the names that PILLION_SHARED lists
+4. bare: any other name without a namespace, by its class
+5. namespaced: `<NS>__X`, or the content of the file that `<NS>__X_FILE` names where PILLION_FILES lists X, less one
+   newline at its end; if both are there it is an error
+
+Around them: PILLION_STRICT=1 makes each bare name that goes to the backend for want of an address an S1 finding, and
+PILLION_ALLOW (`NAME: REASON; NAME: REASON`) takes a finding by name down to S3. PILLION_VERBATIM=1, or `verbatim` in
+the record, turns the derived changes off. What the one program is addressed never reaches the other, and nothing
+reaches a program that is not in the container's environment, derived, or in a file that it names.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from pillion.image.environ.catalogue import service_links, variable_class
+from pillion.image.environ.classes import service_links, variable_class
 from pillion.image.environ.finding import Finding
 from pillion.image.environ.names import Namespaces, address, near_miss, read_namespaces
+from pillion.image.environ.overrides import allowances, allowed, is_strict, is_verbatim, unaddressed
 from pillion.image.pair import PROGRAMS, PairRecord
 from pillion.image.ports import LOOPBACK, backend_port, host_of, is_loopback, listen_ports
 from pillion.image.refusal import Refusal
 
 LAYERS = ("derived", "image", "shared", "bare", "namespaced")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_DEFAULT_ROUTE = "class other: the backend"
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -54,11 +66,13 @@ class Variable(NamedTuple):
 
 
 class Split(NamedTuple):
-    """`programs` maps program to name to variable; `withheld` maps names that neither program sees to the reason."""
+    """`programs` maps program to name to variable; `withheld` maps names that neither program sees to the reason;
+    `originals` are the names with a namespace, which nobody sees as they are."""
 
     programs: Mapping[str, Mapping[str, Variable]]
     withheld: Mapping[str, str]
     findings: tuple[Finding, ...]
+    originals: tuple[str, ...] = ()
 
     def environ(self, program: str) -> dict[str, str]:
         """What the program is started with."""
@@ -87,6 +101,8 @@ class _Layers:
 
 def fingerprint(value: str) -> str:
     """The SHA-256 by which the pair record tells an image's own value from one given at run time."""
+    import hashlib  # milliseconds that a start without such a record need not spend
+
     return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -104,11 +120,15 @@ def split(
         namespaces = read_namespaces(environ.get("PILLION_NAMESPACES", ""))
     except ValueError as error:
         raise Refusal("split the environment", f"PILLION_NAMESPACES: {error}", "write proxy=A,backend=B") from error
+    reasons, strict = allowances(environ), is_strict(environ)
+    record = record._replace(verbatim=record.verbatim or is_verbatim(environ))
     layers, withheld, findings = _Layers(), dict[str, str](), list[Finding]()
 
     bare: dict[str, str] = {}
+    originals: list[str] = []
     for name, value in environ.items():
         if target := address(name, namespaces):
+            originals.append(name)
             if target.name:
                 # What the image's own ENV addresses is as low as the rest of that ENV: `-e NAME` still replaces it.
                 layer = "image" if record.backend.image_env.get(name) == fingerprint(value) else "namespaced"
@@ -127,7 +147,13 @@ def split(
     _settle_ports(bare, record, layers, findings)
     if not record.verbatim:
         _spare_loopback(layers)
-    return Split({program: layers.flat(program) for program in PROGRAMS}, withheld, tuple(findings))
+    programs = {program: layers.flat(program) for program in PROGRAMS}
+    if strict:
+        by_default = {
+            each.origin for each in programs["backend"].values() if each.why == _DEFAULT_ROUTE and each.layer == "bare"
+        }
+        findings.extend(unaddressed(sorted(by_default), namespaces))
+    return Split(programs, withheld, allowed(findings, reasons), tuple(originals))
 
 
 def _near_miss(name: str, suggestion: str, nameless: bool) -> Finding:

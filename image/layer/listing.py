@@ -26,7 +26,6 @@ PURPOSES = tuple(
         ("C++ library, for greenlet", r"lib/libstdc\+\+\.[^/]+"),
         ("gevent", r"lib/python[^/]+/site-packages/(gevent|greenlet|zope)[^/]*/.+"),
         ("gunicorn", r"lib/python[^/]+/site-packages/(gunicorn|packaging)[^/]*/.+"),
-        ("HTTP parser: httptools", r"lib/python[^/]+/site-packages/httptools[^/]*/.+"),
         ("supervisor", r"lib/python[^/]+/site-packages/supervisor[^/]*/.+"),
         ("Pillion", r"lib/python[^/]+/site-packages/pillion[^/]*/.+"),
         ("Python: standard library in C", r"lib/python[^/]+/lib-dynload/[^/]+"),

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from pillion.image.pair import Pair
+from pillion.image.pair import Container, Pair
 from pillion.image.pairfile import dotenv
 from pillion.image.pairfile.document import read_text
 from pillion.image.pairfile.field import Field
@@ -17,6 +17,7 @@ from pillion.image.pairfile.healthcheck import seconds
 from pillion.image.pairfile.interpolation import interpolate_tree
 from pillion.image.pairfile.roles import choose
 from pillion.image.pairfile.service import outline, read_service, scalar
+from pillion.image.pairfile.written import COMPOSE, Part, Written
 from pillion.image.refusal import Refusal
 
 _ANNOTATION_PREFIX = "pillion.dev/"
@@ -24,8 +25,9 @@ _DEFAULT_GRACE_S = 10.0
 _READ_FIELDS = ("name", "services", "include", "x-pillion")
 
 
-def read_compose(root: Field, backend: str, proxy: str, caller_env: Mapping[str, str]) -> Pair:
-    """The pair among the services of a Compose file; `caller_env` outranks the `.env` beside it. Raises Refusal.
+def read_compose(root: Field, backend: str, proxy: str, caller_env: Mapping[str, str]) -> tuple[Pair, Written]:
+    """The pair among the services of a Compose file, and where it is written; `caller_env` outranks the `.env` beside
+    it. Raises Refusal.
 
     An entry of `x-pillion` is the annotation of that name, under `pillion.dev/` if the name has no prefix of its own.
     """
@@ -34,6 +36,7 @@ def read_compose(root: Field, backend: str, proxy: str, caller_env: Mapping[str,
     known = {**_dot_env(directory, caller_env), **caller_env}
     unset: set[str] = set()
 
+    document = root.value
     root = root.holding({name: interpolate_tree(root[name], known.get, unset) for name in _READ_FIELDS})
     if root["include"].given:
         root["include"].notice("is not followed; only the services of this file are seen")
@@ -47,7 +50,7 @@ def read_compose(root: Field, backend: str, proxy: str, caller_env: Mapping[str,
             service.notice("stays outside the pair")
     if unset:
         source.notices.append(f"variables that are not set, and so empty: {', '.join(sorted(unset))}")
-    return Pair(
+    pair = Pair(
         name=project,
         source=str(source.path),
         directory=directory,
@@ -57,6 +60,13 @@ def read_compose(root: Field, backend: str, proxy: str, caller_env: Mapping[str,
         annotations=_annotations(root["x-pillion"]),
         notices=tuple(source.notices),
     )
+    parts = [Part(document["services"][each.name], _from_files(each)) for each in containers]
+    return pair, Written(COMPOSE, [document], document, document, *parts)
+
+
+def _from_files(container: Container) -> frozenset[str]:
+    place = f"{container.field}.env_file"
+    return frozenset(name for name, field in container.env_fields.items() if field.startswith(place))
 
 
 def _dot_env(directory: Path, caller_env: Mapping[str, str]) -> dict[str, str]:

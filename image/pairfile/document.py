@@ -86,6 +86,12 @@ for _name, _pattern in {
     _Loader.add_implicit_resolver(_TAG + _name, re.compile(rf"^(?:{_pattern})$"), None)
 
 
+def reads_as_text(text: str) -> bool:
+    """Whether this text, written without quotes, is read as text and not as a number, a truth value or nothing."""
+    tag: str = _Loader("").resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    return tag == f"{_TAG}str"
+
+
 class _Builder:
     """Turns one document's nodes into values, counting them."""
 

@@ -23,7 +23,8 @@ _SOURCES = ("configMapKeyRef", "secretKeyRef", "fieldRef", "resourceFieldRef")
 
 
 class PodFacts(NamedTuple):
-    """What a container's environment may refer to. `documents` are the file's, by kind, namespace and name."""
+    """What a container's environment may refer to. `documents` are the file's, by kind, namespace and name. With
+    `elsewhere`, what others give, or a cluster alone knows, is left out and not refused."""
 
     name: str
     namespace: str
@@ -31,6 +32,7 @@ class PodFacts(NamedTuple):
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     documents: Mapping[tuple[str, str, str], Field]
+    elsewhere: bool = False
 
 
 def read_environment(container: Field, pod: PodFacts) -> tuple[dict[str, str], dict[str, str]]:
@@ -51,6 +53,17 @@ def read_environment(container: Field, pod: PodFacts) -> tuple[dict[str, str], d
         if not fits(name, resolved):
             raise entry.refuse(f"({name}) is longer than the {MAX_STRING_BYTES} bytes that Linux takes", "shorten it")
     return env, fields
+
+
+def inherited_names(container: Field, pod: PodFacts) -> tuple[frozenset[str], frozenset[str], bool]:
+    """The names that `envFrom` gives, those of them that a Secret gives, and whether some of it is not in the file."""
+    names: dict[str, bool] = {}
+    missing = False
+    for source in container["envFrom"].entries():
+        secret = source["secretRef"].given
+        names |= dict.fromkeys(_all_keys(source, pod), secret)
+        missing |= _document("Secret" if secret else "ConfigMap", _reference(source), pod) is None
+    return frozenset(names), frozenset(name for name in names if names[name]), missing
 
 
 def raw_environment(container: Field) -> dict[str, str]:
@@ -76,7 +89,7 @@ def _value(entry: Field, env: Mapping[str, str], container: Field, pod: PodFacts
     if given[0] == "fieldRef":
         return _pod_field(reference, pod)
     if given[0] == "resourceFieldRef":
-        return _resource(reference, container)
+        return _resource(reference, container, pod)
     kind = "Secret" if given[0] == "secretKeyRef" else "ConfigMap"
     document = _document(kind, reference, pod)
     if document is None:
@@ -94,10 +107,7 @@ def _value(entry: Field, env: Mapping[str, str], container: Field, pod: PodFacts
 
 def _all_keys(source: Field, pod: PodFacts) -> dict[str, str]:
     """The variables of one entry of `envFrom`, by their prefixed names."""
-    given = [name for name in ("configMapRef", "secretRef") if source[name].given]
-    if len(given) != 1:
-        raise source.refuse("must hold exactly one of configMapRef, secretRef", "keep one of the two")
-    document = _document("Secret" if given[0] == "secretRef" else "ConfigMap", source[given[0]], pod)
+    document = _document("Secret" if source["secretRef"].given else "ConfigMap", _reference(source), pod)
     if document is None:
         return {}
     prefix = source["prefix"].text()
@@ -113,10 +123,17 @@ def _all_keys(source: Field, pod: PodFacts) -> dict[str, str]:
     return found
 
 
+def _reference(source: Field) -> Field:
+    given = [name for name in ("configMapRef", "secretRef") if source[name].given]
+    if len(given) != 1:
+        raise source.refuse("must hold exactly one of configMapRef, secretRef", "keep one of the two")
+    return source[given[0]]
+
+
 def _document(kind: str, reference: Field, pod: PodFacts) -> Field | None:
     name = reference["name"].required()
     document = pod.documents.get((kind, pod.namespace, name))
-    if document is None and not reference["optional"].flag():
+    if document is None and not reference["optional"].flag() and not pod.elsewhere:
         mend = f"add the {kind} to the file as a further document, or say optional: true"
         raise reference.refuse(f'names the {kind} "{name}", which the file does not hold', mend)
     return document
@@ -148,7 +165,7 @@ def _decoded(field: Field) -> str:
     return value.decode(errors="surrogateescape")
 
 
-def _pod_field(reference: Field, pod: PodFacts) -> str:
+def _pod_field(reference: Field, pod: PodFacts) -> str | None:
     """A `fieldRef`: what of the pod is known before it runs. A missing label is empty, as in Kubernetes."""
     path = reference["fieldPath"].required()
     known = {
@@ -162,13 +179,15 @@ def _pod_field(reference: Field, pod: PodFacts) -> str:
         reference.notice(f"{path} is 127.0.0.1 here")
         return "127.0.0.1"
     subscript = _SUBSCRIPT.fullmatch(path)
+    if subscript is None and pod.elsewhere:
+        return None
     if subscript is None:
         why = f'names "{path}", which is known only in a cluster'
         raise reference["fieldPath"].refuse(why, "give the variable a value instead")
     return (pod.labels if subscript[1] == "labels" else pod.annotations).get(subscript[2], "")
 
 
-def _resource(reference: Field, container: Field) -> str:
+def _resource(reference: Field, container: Field, pod: PodFacts) -> str | None:
     """A `resourceFieldRef`: the container's limit or request in whole divisors, rounded up."""
     resource = reference["resource"].required()
     if reference["containerName"].text() not in ("", container["name"].text()):
@@ -180,6 +199,8 @@ def _resource(reference: Field, container: Field) -> str:
     amount = resources[kind][name]
     if not amount.given and kind == "requests":
         amount = resources["limits"][name]  # a request defaults to the limit
+    if not amount.given and kind == "limits" and pod.elsewhere:
+        return None
     if not amount.given and kind == "limits":
         raise amount.refuse("is missing, and what a node would allow instead is unknown here", "set it")
     value, divisor = _quantity(amount), _quantity(reference["divisor"])

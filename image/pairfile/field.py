@@ -118,6 +118,8 @@ class Field:
         return f"{self.path}.{name}" if self.path and not self.path.endswith(" ") else f"{self.path}{name}"
 
 
+# What a platform would do, and a measurement must not hide.
+NOT_RESTARTED = "is not obeyed where a layout is run here: a container that ends is not started again"
 _KINDS = {
     dict: "is a mapping",
     list: "is a list",

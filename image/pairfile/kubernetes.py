@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pillion.image.pair import Container, Pair
-from pillion.image.pairfile.environment import PodFacts, raw_environment, read_environment
-from pillion.image.pairfile.field import Field
+from pillion.image.pairfile.environment import PodFacts, inherited_names, raw_environment, read_environment
+from pillion.image.pairfile.field import NOT_RESTARTED, Field
 from pillion.image.pairfile.probes import expanded, read_ports, read_probe
 from pillion.image.pairfile.roles import choose
 from pillion.image.pairfile.signals import signal_name
+from pillion.image.pairfile.written import KUBERNETES, Part, Written
 from pillion.image.refusal import Refusal
 
 # Where the pod template of a kind is, if not at spec.template.
@@ -39,8 +40,13 @@ class _Workload(NamedTuple):
     outlines: tuple[Container, ...]
 
 
-def read_kubernetes(documents: Sequence[Field], backend: str, proxy: str) -> Pair:
-    """The pair of the one workload among `documents` that holds one. Raises Refusal."""
+def read_kubernetes(
+    documents: Sequence[Field], backend: str, proxy: str, *, elsewhere: bool = False
+) -> tuple[Pair, Written]:
+    """The pair of the one workload among `documents` that holds one, and where that is in them. Raises Refusal.
+
+    `elsewhere`: ConfigMaps and Secrets need not be in the file, and what they give is then left out.
+    """
     objects = [each for document in documents for each in _listed(document)]
     workloads = [_workload(each, pod) for each in objects if (pod := _pod_of(each)) is not None]
     source = documents[0].source
@@ -58,7 +64,15 @@ def read_kubernetes(documents: Sequence[Field], backend: str, proxy: str) -> Pai
         titles = ", ".join(workload.title for workload in workloads)
         raise Refusal(source.what, f"it holds several workloads, {how_many}: {titles}", "keep only the pair's own")
     workload, backend_outline, proxy_outline = chosen[0]
-    return _pair(workload, objects, backend_outline, proxy_outline)
+    facts = _facts(workload, objects, elsewhere=elsewhere)
+    pair = _pair(workload, facts, backend_outline, proxy_outline)
+    parts = []
+    for each in (backend_outline, proxy_outline):
+        container = workload.containers[each.name]
+        names, secret, missing = inherited_names(container, facts)
+        parts.append(Part(container.value, names, secret, missing))
+    written = [each.value for each in documents]
+    return pair, Written(KUBERNETES, written, workload.document.value, workload.pod.value, *parts)
 
 
 def _listed(document: Field) -> Iterator[Field]:
@@ -103,13 +117,12 @@ def _workload(document: Field, pod: Field) -> _Workload:
     return _Workload(title, document, pod, containers, tuple(outlines))
 
 
-def _pair(workload: _Workload, objects: Sequence[Field], backend: Container, proxy: Container) -> Pair:
-    spec, metadata, source = workload.pod["spec"], workload.pod["metadata"], workload.pod.source
-    name = workload.document["metadata"]["name"].text() or source.path.stem
-    facts = PodFacts(
-        name=name,
+def _facts(workload: _Workload, objects: Sequence[Field], *, elsewhere: bool) -> PodFacts:
+    metadata, source = workload.pod["metadata"], workload.pod.source
+    return PodFacts(
+        name=workload.document["metadata"]["name"].text() or source.path.stem,
         namespace=_namespace(workload.document),
-        service_account=spec["serviceAccountName"].text("default"),
+        service_account=workload.pod["spec"]["serviceAccountName"].text("default"),
         labels=_texts(metadata["labels"]),
         annotations=_texts(metadata["annotations"]),
         documents={
@@ -119,18 +132,25 @@ def _pair(workload: _Workload, objects: Sequence[Field], backend: Container, pro
             for each in objects
             if each["kind"].text() in ("ConfigMap", "Secret")
         },
+        elsewhere=elsewhere,
     )
+
+
+def _pair(workload: _Workload, facts: PodFacts, backend: Container, proxy: Container) -> Pair:
+    spec, source = workload.pod["spec"], workload.pod.source
     for field in spec["initContainers"].entries():
         if field["restartPolicy"].text() != "Always":
             field.notice(f'the init container "{field["name"].text()}" is not run')
     for other, field in workload.containers.items():
         if other not in (backend.name, proxy.name):
             field.notice(f'the container "{other}" stays outside the pair')
+    if spec["restartPolicy"].text("Never") != "Never":
+        spec["restartPolicy"].notice(NOT_RESTARTED)
     grace_s = spec["terminationGracePeriodSeconds"].integer(0, _MOST_ID)
     # Read before the notices are, which reading adds to.
     containers = [_container(workload.containers[each.name], spec, facts) for each in (backend, proxy)]
     return Pair(
-        name=name,
+        name=facts.name,
         source=str(source.path),
         directory=source.path.absolute().parent,
         backend=containers[0],

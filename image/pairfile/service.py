@@ -14,7 +14,7 @@ from pathlib import Path
 from pillion.image.pair import Container
 from pillion.image.pairfile import dotenv
 from pillion.image.pairfile.document import read_text
-from pillion.image.pairfile.field import Field
+from pillion.image.pairfile.field import NOT_RESTARTED, Field
 from pillion.image.pairfile.healthcheck import read_healthcheck
 from pillion.image.pairfile.interpolation import Lookup
 from pillion.image.pairfile.signals import signal_name
@@ -23,7 +23,7 @@ from pillion.image.refusal import Refusal
 
 _READ_FIELDS = (
     "build", "command", "entrypoint", "env_file", "environment", "expose", "extends", "healthcheck", "image", "ports",
-    "stop_grace_period", "stop_signal", "user", "working_dir",
+    "restart", "stop_grace_period", "stop_signal", "user", "working_dir",
 )  # fmt: skip
 _NOT_MOUNTED = ("volumes", "secrets", "configs")
 _PORTS = re.compile(r"(?:.*:)?(\d{1,5})(?:-(\d{1,5}))?(?:/(\w+))?", re.ASCII | re.DOTALL)
@@ -56,6 +56,9 @@ def read_service(service: Field, outlined: Container, caller_env: Mapping[str, s
             raise field.refuse("is no field of a service", f"did you mean {close[0]}?")
         if name in _NOT_MOUNTED and field.given:
             field.notice("are not mounted")
+    # Without quotes `no` is false.
+    if service["restart"].value not in (None, False, "no"):
+        service["restart"].notice(NOT_RESTARTED)
     env, env_fields = _environment(service, caller_env, directory)
     uid, gid = _user(service["user"])
     return outlined._replace(

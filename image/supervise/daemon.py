@@ -6,14 +6,21 @@ import os
 import shutil
 from pathlib import Path
 
-from supervisor.options import ServerOptions
-from supervisor.states import SupervisorStates
-from supervisor.supervisord import go
+from pillion.image.supervise.lean import leave_out_pages, resolve, without_clients
 
-from pillion.image.launch import DESCRIPTORS_VARIABLE, RUN_DIRECTORY_VARIABLE
+with without_clients():
+    import supervisor.rpcinterface  # noqa: F401 (imports the rest)
+    from supervisor.options import ServerOptions
+    from supervisor.states import SupervisorStates
+    from supervisor.supervisord import go
+
+from pillion.image.launch import DESCRIPTORS_VARIABLE
 from pillion.image.orphans import adopt_orphans, end_children
 from pillion.image.refusal import Refusal
+from pillion.image.run_directory import RUN_DIRECTORY_VARIABLE
+from pillion.image.supervise.accounts import Accounts
 from pillion.image.supervise.verdict import Verdict
+from pillion.image.supervision import SUPERVISION_VARIABLE, Supervision, from_json
 
 CONFIGURATION = Path(__file__).parent.parent / "supervisord.conf"
 
@@ -23,13 +30,16 @@ def supervise(configuration: Path = CONFIGURATION) -> int:
 
     SIGHUP starts both programs afresh, as it does in supervisord. Raises Refusal if the configuration cannot be read.
     """
-    if not {RUN_DIRECTORY_VARIABLE, DESCRIPTORS_VARIABLE} <= os.environ.keys():
+    if not {RUN_DIRECTORY_VARIABLE, DESCRIPTORS_VARIABLE, SUPERVISION_VARIABLE} <= os.environ.keys():
         raise Refusal("supervise the pair", "it was not started by `pillion enter`", "use pillion enter -- CMD")
+    supervision = from_json(os.environ[SUPERVISION_VARIABLE])
     adopt_orphans()
-    verdict = Verdict()
+    leave_out_pages()
+    verdict, accounts = Verdict(), Accounts()
+    first = True
     try:
-        while _once(configuration, verdict) == SupervisorStates.RESTARTING:
-            verdict.restarted = True
+        while _once(configuration, supervision, verdict, accounts, first) == SupervisorStates.RESTARTING:
+            first = False
     finally:
         end_children()
         # Made by `pillion enter` for us alone.
@@ -37,12 +47,13 @@ def supervise(configuration: Path = CONFIGURATION) -> int:
     return verdict.exit_code
 
 
-def _once(configuration: Path, verdict: Verdict) -> int:
+def _once(configuration: Path, supervision: Supervision, verdict: Verdict, accounts: Accounts, first: bool) -> int:
     """supervisord from its configuration to its end; the mood that it ended in."""
     options = ServerOptions()
-    options.verdict = verdict
+    options.verdict, options.supervision, options.accounts = verdict, supervision, accounts
+    options.import_spec = resolve
     options.realize(["-c", str(configuration)])
-    options.first, options.test = not verdict.restarted, False
+    options.first, options.test = first, False
     go(options)
     options.close_httpservers()
     options.close_logger()

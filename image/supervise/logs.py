@@ -1,8 +1,9 @@
-"""What the programs write, on our own stdout and stderr: whole lines, prefixed, never at the price of a signal.
+"""Our own stdout and stderr, written to whenever they take something and never at the price of a signal.
 
-The policy when nobody reads: nothing is dropped while we run. Up to `MOST_PENDING` bytes are kept, then the programs'
-pipes are not read any more, so that they block as they would on a pipe of their own; signals are served all the same.
-At the end what is left gets one last second.
+The policy when nobody reads: nothing is dropped while we run. Up to `MOST_PENDING` bytes of each are kept, then the
+programs' pipes are not read any more, so that they block as they would on a pipe of their own; signals are served all
+the same. While all is being stopped they are read again, so that no program is killed over its last words; what does
+not fit is dropped and counted. At the end what is left gets a last moment, within the deadline.
 """
 
 from __future__ import annotations
@@ -10,10 +11,8 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Iterable
 
 MOST_PENDING = 1 << 20
-LAST_WORDS_S = 1.0
 # A pipe that polls as writable takes this much without blocking (pipe(7), PIPE_BUF).
 _AT_ONCE = 4096
 
@@ -24,10 +23,12 @@ class LogStream:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self._pending = bytearray()
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
 
-    def put(self, program: str, lines: Iterable[bytes]) -> None:
-        """Write these lines, each with its program's name, as far as that does not block; keep the rest."""
-        self._pending += b"".join(b"%-7s | %s\n" % (program.encode(), line) for line in lines)
+    def put(self, lines: bytes) -> None:
+        """Write these as far as that does not block; keep the rest."""
+        self._pending += lines
         self.handle_write_event()
 
     @property
@@ -51,16 +52,13 @@ class LogStream:
     def handle_error(self) -> None:
         """Nothing to close."""
 
-    def finish(self) -> None:
-        """Give a slow reader a last chance."""
-        deadline = time.monotonic() + LAST_WORDS_S
+    def finish(self, deadline: float) -> None:
+        """Give a slow reader a last chance, until `deadline` (monotonic)."""
         while self._pending and self._takes(deadline - time.monotonic()):
             self._write()
 
     def _takes(self, wait_s: float) -> bool:
-        poll = select.poll()
-        poll.register(self.descriptor, select.POLLOUT)
-        return bool(poll.poll(max(wait_s, 0.0) * 1000))
+        return bool(self._poll.poll(max(wait_s, 0.0) * 1000))
 
     def _write(self) -> None:
         try:

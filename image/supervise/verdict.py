@@ -1,67 +1,83 @@
-"""When a program is lost for good, and what the container's exit code then is."""
+"""When a program is lost for good, what is said of it, and what the container's exit code then is."""
 
 from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 CANNOT_START = 127
-# supervisord alone would restart a program that crashes after it was running for ever.
-MOST_CRASHES, CRASH_WINDOW_S = 5, 60.0
 
 
-@dataclass
+class End(NamedTuple):
+    """How a program's process ended: its wait status, the CPU time and the largest memory that it and its reaped
+    children took, and whether the kernel ended a process of this control group for want of memory meanwhile."""
+
+    status: int
+    cpu_s: float = 0.0
+    memory_kib: int = 0
+    oom: bool = False
+
+    def __str__(self) -> str:
+        code = os.waitstatus_to_exitcode(self.status)
+        if code >= 0:
+            return f"it exited with {code}"
+        try:
+            how = f"{signal.Signals(-code).name} ended it"
+        except ValueError:
+            how = f"signal {-code} ended it"
+        return how + (", the kernel's for want of memory" if self.oom else "")
+
+    @property
+    def used(self) -> str:
+        """`it used 0.1 s of CPU and 12 MiB`."""
+        return f"it used {self.cpu_s:.1f} s of CPU and {self.memory_kib / 1024:.0f} MiB"
+
+
 class Verdict:
     """The first loss decides; without one the container was asked to stop and its exit code is 0."""
 
-    program: str = ""
-    exit_code: int = 0
-    statuses: dict[str, int] = field(default_factory=dict)
-    starts: dict[str, int] = field(default_factory=dict)
-    crashes: dict[str, list[float]] = field(default_factory=dict)
-    restarted: bool = False
+    def __init__(self) -> None:
+        self.program = ""
+        self.exit_code = 0
+        self.starts: dict[str, int] = {}
+        self._ends: dict[str, End] = {}
 
-    def ended(self, program: str, wait_status: int) -> None:
-        """Remember how a program's process ended (a status as `waitpid` gives it)."""
-        self.statuses[program] = wait_status
+    def started(self, program: str) -> None:
+        """It is about to be started, for the first time or again."""
+        self.starts[program] = self.starts.get(program, 0) + 1
+        self._ends.pop(program, None)
 
-    def crashed(self, program: str, now: float) -> bool:
-        """Remember that a program ended unasked at `now` (seconds, monotonic). True if it did so too often."""
-        recent = [when for when in self.crashes.get(program, []) if now - when < CRASH_WINDOW_S]
-        self.crashes[program] = [*recent, now]
-        return len(self.crashes[program]) >= MOST_CRASHES
+    def ended(self, program: str, end: End) -> None:
+        """Remember how a program's process ended."""
+        self._ends[program] = end
+
+    def end_of(self, program: str) -> End | None:
+        """How its last process ended; None if there was none since it was last started."""
+        return self._ends.get(program)
 
     def lost(self, program: str) -> bool:
         """Call a program lost. True if it is the first one."""
         if self.program:
             return False
         self.program = program
-        self.exit_code = exit_code(self.statuses[program]) if program in self.statuses else CANNOT_START
+        end = self._ends.get(program)
+        self.exit_code = exit_code(end.status) if end else CANNOT_START
         return True
 
-    def describe(self) -> str:
-        """One sentence for the log: which program, how it ended, how often it was started."""
+    def describe(self, last_line: str = "") -> str:
+        """One sentence for the log: which program, how it ended, how often it was started, what it used and said."""
         starts = self.starts.get(self.program, 0)
-        status = self.statuses.get(self.program)
-        how = "it could not be started" if status is None else how_it_ended(status)
+        end = self._ends.get(self.program)
+        how = str(end) if end else "it could not be started"
         times = f" in its last of {starts} starts" if starts > 1 else ""
-        verb = "has ended" if status == 0 else "is lost"
-        return f"the {self.program} {verb}: {how}{times}; the container ends with {self.exit_code}"
+        verb = "has ended" if end and end.status == 0 else "is lost"
+        used = f"; {end.used}" if end else ""
+        said = f"; its last line: {last_line}" if last_line else ""
+        return f"the {self.program} {verb}: {how}{times}; the container ends with {self.exit_code}{used}{said}"
 
 
 def exit_code(wait_status: int) -> int:
     """A shell's exit code for a wait status: the process's own, or 128 + signal."""
     code = os.waitstatus_to_exitcode(wait_status)
     return code if code >= 0 else 128 - code
-
-
-def how_it_ended(wait_status: int) -> str:
-    """`it exited with 3`, or `SIGKILL ended it`."""
-    code = os.waitstatus_to_exitcode(wait_status)
-    if code >= 0:
-        return f"it exited with {code}"
-    try:
-        return f"{signal.Signals(-code).name} ended it"
-    except ValueError:
-        return f"signal {-code} ended it"

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pillion.compare.layouts import LAYOUTS, Place, Plan, plan
+from pillion.compare.containers import plan as containers_plan
+from pillion.compare.embedding import ANNOTATION, SETTINGS, SWITCH
+from pillion.compare.layouts import COMPARED, LAYOUTS, Place, Plan, comparable, plan
 from pillion.image.enter import prepare
 from pillion.image.pair import RECORD_VARIABLE, Container, Pair, Probe, read_record
 from pillion.image.refusal import Refusal
+from pillion.proxy.concerns import wsgi
+from pillion.proxy.concerns.settings import CONCERN_SETTINGS
 from tests.conftest import ENTRY
 
 PLACE = Place(Path("/venv/bin/pillion"), "/venv/bin:/usr/bin:/bin", "/home/me")
@@ -84,11 +88,71 @@ def test_what_shared_hands_over_is_what_separate_starts_with() -> None:
         assert given.items() <= record.environ.items()
 
 
-@pytest.mark.parametrize("layout", ["embedded", "remote", ""])
+@pytest.mark.parametrize("layout", ["beside", ""])
 def test_a_layout_that_there_is_not_is_refused(layout: str) -> None:
     """With those that there are."""
     with pytest.raises(Refusal, match=", ".join(LAYOUTS)):
         laid_out(layout)
+
+
+def test_embedded_is_the_backend_with_the_proxys_concerns() -> None:
+    """Its own variables as they are, the switch, and of the proxy's settings those of its concerns and no others."""
+    env = {**PROXY.env, "RATE_LIMIT": "9/s", "PROXY__REQUEST_ID": "on", "SECRET_KEY": "proxy's", "UPSTREAM_KEY": "/k"}
+    pair = PAIR._replace(proxy=PROXY._replace(env=env), annotations={ANNOTATION: "true"})
+    found = laid_out("embedded", pair)
+    (backend,) = found.processes
+    direct = laid_out("direct", pair)
+    assert found._replace(layout="direct", processes=direct.processes) == direct
+    assert backend._replace(environ=direct.processes[0].environ) == direct.processes[0]
+    assert dict(backend.environ.items() - direct.processes[0].environ.items()) == {
+        "PILLION_EMBED": "1",
+        "PROXY__RATE_LIMIT": "9/s",
+        "PROXY__REQUEST_ID": "on",
+        "PROXY__READY_PATH": "/ok",
+    }
+    (container,) = containers_plan(pair, "embedded").containers
+    assert container.environ.items() - direct.processes[0].environ.items() == (
+        backend.environ.items() - direct.processes[0].environ.items()
+    )
+
+
+def test_what_is_compared_if_nobody_says() -> None:
+    """All that the pair can be laid out in; what is missing is said."""
+    assert comparable(PAIR._replace(annotations={ANNOTATION: "true"})) == (list(COMPARED), ())
+    layouts, (notice,) = comparable(PAIR)
+    assert layouts == ["direct", "shared", "separate"] and notice.startswith("without layout embedded: ")
+
+
+def test_embedding_knows_the_names_of_the_proxys_concerns() -> None:
+    """This room does not import the proxy; the two lists are one."""
+    assert set(SETTINGS) == {row.name for row in CONCERN_SETTINGS} and list(SETTINGS) == sorted(SETTINGS)
+    assert SWITCH == wsgi.SWITCH
+
+
+@pytest.mark.parametrize(
+    ("pair", "why"),
+    [
+        (PAIR, "annotation pillion.dev/embeddable"),
+        (PAIR._replace(annotations={ANNOTATION: "false"}), "annotation pillion.dev/embeddable"),
+        (
+            PAIR._replace(annotations={ANNOTATION: "true"}, proxy=PROXY._replace(image="envoy", command=("envoy",))),
+            "is not Pillion's proxy",
+        ),
+    ],
+)
+def test_a_pair_that_cannot_be_embedded_is_refused(pair: Pair, why: str) -> None:
+    """With the reason."""
+    for refused in (laid_out, lambda layout, pair: containers_plan(pair, layout)):
+        with pytest.raises(Refusal, match=why):
+            refused("embedded", pair)
+
+
+def test_remote_is_the_sidecar_alone() -> None:
+    """Before a backend that somebody else runs; its port is not ours to bind."""
+    found = laid_out("remote")
+    (proxy,) = found.processes
+    assert proxy.name == "proxy" and proxy.environ["UPSTREAM"] == "http://127.0.0.1:8000"
+    assert found.port == 8080 and found.ports.keys() == {8080}
 
 
 def test_a_foreign_proxy_runs_separately_only() -> None:

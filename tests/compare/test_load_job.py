@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from pillion.compare.load import LoadJob
+from pillion.compare.load import LoadJob, Target
 from pillion.image.refusal import Refusal
 
 
@@ -130,8 +131,38 @@ def test_json_field_of_another_kind_is_refused(field: str, value: Any) -> None:
 
 def test_request_is_what_the_job_says() -> None:
     """Host and Content-Length are added where they miss, and nothing else."""
-    assert job(path="/a").request() == b"GET /a HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"
-    assert job(host="::1").request() == b"GET / HTTP/1.1\r\nHost: [::1]:8000\r\n\r\n"
-    assert job(headers=(("host", "a"), ("X", "y"))).request() == b"GET / HTTP/1.1\r\nhost: a\r\nX: y\r\n\r\n"
-    assert job(method="POST").request().endswith(b"\r\nContent-Length: 0\r\n\r\n")
-    assert job(method="PUT", body=b"abc").request().endswith(b"\r\nContent-Length: 3\r\n\r\nabc")
+    assert job(path="/a").requests()[0] == b"GET /a HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"
+    assert job(host="::1").requests()[0] == b"GET / HTTP/1.1\r\nHost: [::1]:8000\r\n\r\n"
+    assert job(headers=(("host", "a"), ("X", "y"))).requests()[0] == b"GET / HTTP/1.1\r\nhost: a\r\nX: y\r\n\r\n"
+    assert job(method="POST").requests()[0].endswith(b"\r\nContent-Length: 0\r\n\r\n")
+    assert job(method="PUT", body=b"abc").requests()[0].endswith(b"\r\nContent-Length: 3\r\n\r\nabc")
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"targets": (Target(0, "GET", "/"),)}, "targets[0]: weight"),
+        ({"targets": (Target(1, "GET", "/"), Target(1, "GET", "x"))}, "targets[1]: path"),
+        ({"targets": (Target(1, "G T", "/"),)}, "targets[0]: method"),
+        ({"targets": (Target(1, "GET", "/"),) * 257}, "targets: they are more than 256"),
+        (
+            {"keep_alive": False, "headers": (("Connection", "keep-alive"),)},
+            "headers: 'Connection': keep_alive says it",
+        ),
+    ],
+)
+def test_a_mix_that_cannot_be_is_named_by_its_place(fields: dict[str, Any], named: str) -> None:
+    """Which of the kinds, and what of it."""
+    with pytest.raises(Refusal, match=re.escape(named)):
+        job(**fields)
+
+
+def test_a_mix_survives_its_way_to_the_generator() -> None:
+    """Bodies of any bytes, and the two switches."""
+    mixed = job(targets=(Target(1.5, "PUT", "/a", bytes(range(256))),), keep_alive=False, closed_loop=True)
+    assert LoadJob.from_json(mixed.to_json()) == mixed
+    (request,) = mixed.requests()
+    assert request.startswith(b"PUT /a HTTP/1.1\r\n") and b"\r\nConnection: close\r\n" in request
+    for text in ('[["1", "GET", "/", ""]]', '[[1, "GET", "/"]]', "3"):
+        with pytest.raises(Refusal, match="targets: it is not a list of"):
+            LoadJob.from_json(f'{{"port": 1, "rate": 1, "duration_s": 1, "targets": {text}}}')

@@ -112,6 +112,7 @@ def test_command_reads_one_job_and_writes_one_result(port: int, as_argument: boo
         "queued",
         "unsent",
         "resent",
+        "offered_rate",
         "generator",
         "histogram",
     }

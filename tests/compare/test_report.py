@@ -11,14 +11,14 @@ import pytest
 from rich.console import Console
 
 from pillion.compare.comparison import share_out
-from pillion.compare.histogram import Histogram
-from pillion.compare.load import GeneratorHealth, LoadResult
+from pillion.compare.engines.ending import Ending
 from pillion.compare.report.document import document
 from pillion.compare.report.table import report
 from pillion.compare.result import Comparison, Processors, Sample, Schedule
-from pillion.compare.stats import spread, summarise
+from pillion.compare.statistics.summary import spread, summarise
 from pillion.image.environ.conflicts import conflicts
 from pillion.image.pair import Container, Pair
+from tests.compare.samples import sample
 
 PAIR = Pair(
     "orders",
@@ -28,22 +28,6 @@ PAIR = Pair(
     Container("proxy", "p", env={"PORT": "2"}),
 )
 BOTH = Processors((0,), (1,))
-
-
-def sample(latency_us: int, memory: int = 2**20, failed: int = 0, count: int = 100, late: float = 0.0) -> Sample:
-    """A round in which every request took the same time."""
-    load = LoadResult(
-        latency=Histogram.of([latency_us] * count),
-        requests=count,
-        failed={"reset": failed},
-        statuses={"200": count - failed},
-        rate=50.0,
-        queued=0,
-        unsent=0,
-        resent=0,
-        generator=GeneratorHealth(late, {"p50": 1.0, "p99": 2.0, "max": 3.0}, 0.1, 1.0, 3),
-    )
-    return Sample(load, memory, 0.5, 3, 0.25, 0.1)
 
 
 def comparison(samples: Mapping[str, Sequence[Sample]], processors: Processors = BOTH) -> Comparison:
@@ -70,16 +54,24 @@ def test_a_summary_merges_histograms_and_takes_medians() -> None:
 
 
 def test_the_table_shows_each_layout_and_the_ratio() -> None:
-    """Shared against separate, where both were measured; with a tilde where their rounds overlap."""
+    """Shared against separate, where both were measured."""
     samples = {name: [sample(us)] * 3 for name, us in (("direct", 500), ("shared", 900), ("separate", 1000))}
     lines = printed(samples).splitlines()
     (p50,) = (line for line in lines if line.strip().startswith("latency p50"))
     assert p50.split() == ["latency", "p50,", "ms", "0.50", "0.90", "1.00", "0.90"]
     assert all(len(line) <= 80 for line in lines) and "what this engine cannot" in "\n".join(lines)
     assert "shared / separate" not in printed({"direct": samples["direct"]})
-    crossing = {"shared": [sample(900), sample(1100)], "separate": [sample(1000), sample(1200)]}
-    (p50,) = (line for line in printed(crossing).splitlines() if line.strip().startswith("latency p50"))
-    assert p50.split()[-2] == "~"
+
+
+def test_four_layouts_stand_side_by_side() -> None:
+    """Each row on one line of 80 columns, the longest among them."""
+    names = ("direct", "embedded", "shared", "separate")
+    lines = printed({name: [sample(123456)] * 3 for name in names}).splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    (cpu,) = (line.split() for line in lines if "CPU per 1,000 requests, s" in line)
+    assert len(cpu) == 5 + len(names) + 1, "the label's words, the figures and the ratio"
+    heading = next(line.split() for line in lines if "embedded" in line)
+    assert heading == [*names, "separate"]
 
 
 def test_what_few_requests_cannot_say_is_said() -> None:
@@ -90,8 +82,23 @@ def test_what_few_requests_cannot_say_is_said() -> None:
 
 def test_a_late_generator_is_confessed() -> None:
     """So that its own lateness is not read as a layout's."""
-    assert "late by the load generator: direct 5%" in printed({"direct": [sample(1, late=0.05)] * 3})
-    assert "late by the load generator" not in printed({"direct": [sample(1, late=0.001)] * 3})
+    said = " ".join(printed({"direct": [sample(1, late=0.05)] * 3}).split())
+    assert "The rate was not kept in direct, 3 of 3 rounds; at first: the generator itself was late with 5%." in said
+    assert "not kept" not in printed({"direct": [sample(1, late=0.001)] * 3})
+
+
+def test_an_end_that_was_none_of_the_programs_own_is_told() -> None:
+    """Killed after its grace, or for want of memory, or started again by the engine; not what stopped as it should."""
+    ends = [{"backend": Ending(137), "proxy": Ending(0)}, {"backend": Ending(0), "proxy": Ending(143, restarts=1)}]
+    said = " ".join(printed({"separate": [sample(1)._replace(endings=each) for each in ends]}).split())
+    assert "Stopped, the backend of separate had to be killed in 1 of 2 rounds." in said
+    assert "The engine started the proxy of separate again, 1 time." in said and "proxy of separate had" not in said
+    shared = [sample(1)._replace(endings={"shared": Ending(137, oom_killed=True)})]
+    said = printed({"shared": shared})
+    assert "In shared the kernel killed a process as memory ran out." in said and "had to be killed" not in said
+    (found,) = document(comparison({"shared": shared}))["layouts"]["shared"]["rounds"]
+    expected = {"exit_code": 137, "oom_killed": True, "restarts": 0, "error": ""}
+    assert found["endings"] == {"shared": expected} and json.dumps(found)
 
 
 def test_no_value_of_a_variable_is_shown() -> None:

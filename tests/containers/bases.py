@@ -15,8 +15,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from tests.containers import engines
+from tests.containers.engines import PODMAN
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAMS = Path(__file__).parent / "programs"
@@ -29,24 +32,15 @@ BUILDER = ("python3", "python3-pip", "python3-venv", "gcc", "libc6-dev", "binuti
 NOT_IN_CONTEXT = ("build", "dist", "results", "wheels", "tests", "benchmarks", "*.egg-info", "__pycache__", ".*")
 
 
+# The client, under the name that most tests call it by.
+podman = PODMAN
+
+
 def missing() -> str:
-    """Why containers cannot be tested here; "" if they can."""
+    """Why images cannot be built, and containers not be tested, here; "" if they can."""
     if absent := [tool for tool in TOOLS if shutil.which(tool) is None]:
         return f"not installed: {', '.join(absent)}"
-    if os.geteuid() != 0:
-        return "needs root"
-    answer = subprocess.run(["podman", "info"], check=False, capture_output=True, text=True)
-    return f"podman info: {answer.stderr.strip()}" if answer.returncode else ""
-
-
-def podman(*arguments: str | Path, check: bool = True, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
-    """Run podman. Fails with what it said."""
-    command = ["podman", *map(str, arguments)]
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, errors="surrogateescape", timeout=timeout_s
-    )
-    assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
-    return done
+    return engines.missing(PODMAN)
 
 
 def cache() -> Path:
@@ -61,20 +55,17 @@ def _hash(*parts: str | bytes) -> str:
     return hashlib.sha256(joined).hexdigest()[:16]
 
 
-def _there(image: str) -> bool:
-    return podman("image", "exists", image, check=False).returncode == 0
-
-
 @functools.cache
-def debian(*packages: str) -> str:
-    """A minimal Debian with these packages."""
-    recipe = _hash(SUITE, *packages)
+def debian(*packages: str, options: Sequence[str] = ()) -> str:
+    """A minimal Debian with these packages, made with these more options of mmdebstrap."""
+    recipe = _hash(SUITE, *packages, *options)
     image = f"{REPOSITORY}/debian:{recipe}"
-    if not _there(image):
+    if not PODMAN.has(image):
         tar = cache() / f"debian-{recipe}.tar"
         if not tar.exists():
             made = tar.with_suffix(".part")
             command = ["mmdebstrap", "--quiet", "--format=tar", "--variant=minbase", f"--include={','.join(packages)}"]
+            command += options
             subprocess.run([*command, SUITE, made], check=True, capture_output=True, timeout=500)
             made.replace(tar)
         podman("import", "--quiet", "--change", f"ENV {PATH}", tar, image)
@@ -116,15 +107,30 @@ def _which(tool: str) -> str:
 def _backend(start: str, compiler: Sequence[str], files: dict[Path, str]) -> str:
     source = PROGRAMS / "answer.c"
     text = f'{start}COPY answer /answer\nUSER 1000:1000\nEXPOSE 8000\nENTRYPOINT ["/answer"]\nCMD ["8000"]\n'
-    image = f"{REPOSITORY}/backend:{_hash(text, *compiler, source.read_bytes())}"
-    if not _there(image):
-        folder = cache() / f"context-{os.getpid()}"
-        folder.mkdir()
+
+    def compile_it(folder: Path) -> None:
+        subprocess.run([*compiler, "-O1", "-o", folder / "answer", source], check=True)
+
+    return kept("backend", text, files, compile_it, *compiler, source.read_bytes())
+
+
+def kept(
+    name: str,
+    text: str,
+    files: dict[Path, str],
+    prepare: Callable[[Path], object] = lambda context: None,
+    *recipe: str | bytes,
+) -> str:
+    """An image built from a Containerfile's text with these files in its context, unless one of the same recipe is
+    there; `recipe` is what else its content follows from."""
+    image = f"{REPOSITORY}/{name}:{_hash(text, *recipe)}"
+    if not PODMAN.has(image):
+        folder = Path(tempfile.mkdtemp(prefix="context-", dir=cache()))
         try:
-            subprocess.run([*compiler, "-O1", "-o", folder / "answer", source], check=True)
-            for origin, name in files.items():
-                (folder / name).parent.mkdir(exist_ok=True)
-                shutil.copy(origin, folder / name)
+            prepare(folder)
+            for origin, target in files.items():
+                (folder / target).parent.mkdir(exist_ok=True)
+                shutil.copy(origin, folder / target)
             build(folder, text, image)
         finally:
             shutil.rmtree(folder)
@@ -136,6 +142,10 @@ def build(context: Path, containerfile: str | Path, image: str, *options: str) -
     if isinstance(containerfile, str):
         written = context / "Containerfile"
         written.write_text(containerfile)
+        if containerfile.count("FROM ") == 1:
+            # What is built from a text is built once: no look for each of its steps in the store. With several stages
+            # podman 4.3 would then remove the images of the first ones, also one that is only named there.
+            options = ("--layers=false", *options)
         containerfile = written
     made = podman("build", "--quiet", "--file", containerfile, "--tag", image, *options, context, timeout_s=500)
     return made.stdout.split()[-1]
@@ -143,16 +153,7 @@ def build(context: Path, containerfile: str | Path, image: str, *options: str) -
 
 def derived(base: str, lines: str) -> str:
     """An image `FROM` another with some more instructions."""
-    text = f"FROM {base}\n{lines}\n"
-    image = f"{REPOSITORY}/derived:{_hash(text)}"
-    if not _there(image):
-        folder = cache() / f"context-{os.getpid()}"
-        folder.mkdir()
-        try:
-            build(folder, text, image)
-        finally:
-            shutil.rmtree(folder)
-    return image
+    return kept("derived", f"FROM {base}\n{lines}\n", {})
 
 
 def _requirements() -> list[str]:
@@ -203,7 +204,12 @@ def containerfile_target(target: str, name: str, **arguments: str) -> str:
     image = f"{REPOSITORY}/{name}:latest"
     given = {"PYTHON_IMAGE": builder(), "WHEELS": "wheels", **arguments}
     options = [f"--build-arg={key}={value}" for key, value in given.items()]
-    return build(context(), ROOT / "Containerfile", image, *options, *([f"--target={target}"] if target else []))
+    made = build(context(), ROOT / "Containerfile", image, *options, *([f"--target={target}"] if target else []))
+    # It must keep a name while we need it, also when another run gives that one to its own.
+    ours = f"{REPOSITORY}/{name}:{os.getpid()}"
+    PODMAN("tag", made, ours)
+    atexit.register(lambda: PODMAN("untag", made, ours, check=False))
+    return made
 
 
 @functools.cache

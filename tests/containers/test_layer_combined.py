@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import requests
+import yaml
 
+from tests.conftest import ORDERS, free_port
 from tests.containers.bases import (
     REPOSITORY,
     builder,
@@ -19,6 +23,8 @@ from tests.containers.bases import (
     scratch_backend,
 )
 from tests.containers.conftest import Run
+from tests.containers.engines import PODMAN
+from tests.containers.test_engine_layouts import is_up, running
 from tests.containers.test_layer_sidecar import HARDENED, HOSTILE, PORT
 
 BACKENDS = pytest.mark.parametrize("backend", [scratch_backend, musl_backend, debian_backend])
@@ -105,11 +111,11 @@ def test_opt_stays_as_the_base_has_it(run: Run) -> None:
     assert podman("exec", container.id, "stat", "-c", "%s", "/opt/theirs").stdout.strip() == "0"
 
 
-@BACKENDS
-def test_a_stop_right_at_the_start_is_a_clean_one(run: Run, backend: Backend) -> None:
-    """The engine's signal finds nobody who could handle it yet, and is not lost."""
+def test_a_stop_right_at_the_start_is_a_clean_one(run: Run) -> None:
+    """The engine's signal finds nobody who could handle it yet, and is not lost. The layer's static entry is the first
+    process whatever is below it."""
     for _ in range(3):
-        container = run(combined(backend()))
+        container = run(combined(scratch_backend()))
         container.kill()
         assert container.wait() == 0
 
@@ -157,6 +163,29 @@ def test_the_file_alone_shows_the_sample_pair(run: Run) -> None:
     assert container.environ("start.pyc proxy").keys().isdisjoint({b"SECRET_KEY", b"GUNICORN_CMD_ARGS"})
     container.kill()
     assert container.wait() == 0
+
+
+def test_the_sample_embeds_the_concerns(engine: None, tmp_path: Path) -> None:
+    """Its image has what layout embedded needs."""
+    inner = free_port()
+    documents = list(yaml.safe_load_all((ORDERS / "pod.yaml").read_text()))
+    backend, proxy = documents[0]["spec"]["containers"]
+    backend |= {
+        "image": containerfile_target("orders", "orders"),  # a step of the sample that was built before
+        "args": ["--bind=0.0.0.0:$(PORT)", "orders:create_app()"],
+        "env": [each for each in backend["env"] if each["name"] != "PORT"] + [{"name": "PORT", "value": str(inner)}],
+        "ports": [{"name": "api", "containerPort": inner}],
+    }
+    for entry in proxy["env"]:
+        if entry["name"] == "UPSTREAM":
+            entry["value"] = f"http://127.0.0.1:{inner}"
+    pair = tmp_path / "pod.yaml"
+    pair.write_text(yaml.safe_dump_all(documents))
+    with running(PODMAN, pair, "--layout", "embedded") as (process, lines):
+        is_up(process, lines)
+        answer = requests.get(f"http://127.0.0.1:{inner}/echo", timeout=20)
+        seen = {name.lower(): value for name, value in answer.json()["headers"]}
+        assert answer.headers["X-Request-ID"] == seen["x-request-id"] == seen["traceparent"][3:35]
 
 
 def test_it_starts_on_the_base_the_layer_was_built_on(run: Run) -> None:

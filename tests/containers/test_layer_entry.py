@@ -15,8 +15,8 @@ import pytest
 
 from pillion.image.enter import ASIDE
 from pillion.image.environ.names import decode
+from tests.conftest import cannot_test
 from tests.containers.bases import ROOT
-from tests.containers.conftest import cannot_test
 
 SOURCE = ROOT / "image" / "layer" / "entry.c"
 PROBE = """#!{python} -I

@@ -37,15 +37,18 @@ def before(run: Run, *options: str) -> tuple[Container, Container]:
     return backend, proxy
 
 
-def layer_digests(run: Run, script: str) -> str:
-    """What packing the layer says after a script of its own has built it."""
-    build = "python3 image/layer/assemble.py --wheels /w --output /tree && python3 image/layer/archive.py /tree /layer"
-    mount = f"--volume={context()}:/src:ro"
-    wheels = "python3 -m pip wheel -q --no-index --find-links /src/wheels -w /w /copy"
-    copy = "cp -r /src /copy && cd /copy"
-    container = run(builder(), "sh", "-ec", f"{copy}; {wheels}; {script}; {build}", options=[mount])
-    assert container.wait() == 0, container.logs()
-    return container.logs()
+@pytest.fixture(scope="module")
+def packed(run_for_module: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """What packing the image's own tree says, and the layer that it writes."""
+    folder = tmp_path_factory.mktemp("packed")
+    container = run_for_module(sidecar(), "--help")
+    container.wait()
+    podman("cp", f"{container.id}:/opt/pillion", folder / "tree")
+    mounts = [f"--volume={context()}:/src:ro", f"--volume={folder}:/packed"]
+    words = ("python3", "/src/image/layer/archive.py", "/packed/tree", "/packed/layer")
+    packing = run_for_module(builder(), *words, options=mounts)
+    assert packing.wait() == 0, packing.logs()
+    return packing.logs(), folder / "layer"
 
 
 def test_the_sidecar_serves_alone(run: Run) -> None:
@@ -97,23 +100,23 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(run: Run) -> None:
     assert proxy.logs().startswith("pillion: ") and proxy.logs().count("\n") == 1
 
 
-def test_the_layer_is_the_same_whoever_builds_it(run: Run) -> None:
-    """Another umask, time zone, locale, hash seed and environment: the same bytes, within the size we promise."""
-    plain = layer_digests(run, "true")
+def test_the_layer_is_the_same_whoever_builds_it(run: Run, packed: tuple[str, Path]) -> None:
+    """Another umask, time zone, locale, hash seed and environment than the image's: the same bytes, within the size we
+    promise."""
     other = "umask 077; export TZ=Asia/Tokyo LC_ALL=C.UTF-8 LANG=de_DE PYTHONHASHSEED=7 HOME=/tmp ANYTHING=x"
-    assert layer_digests(run, other) == plain
-    diff_id, digest, size = plain.split()
+    build = "python3 image/layer/assemble.py --wheels /w --output /tree && python3 image/layer/archive.py /tree /layer"
+    wheels = "python3 -m pip wheel -q --no-index --find-links /src/wheels -w /w /copy"
+    script = f"cp -r /src /copy && cd /copy; {wheels}; {other}; {build}"
+    container = run(builder(), "sh", "-ec", script, options=[f"--volume={context()}:/src:ro"])
+    assert container.wait() == 0, container.logs()
+    assert container.logs() == packed[0]
+    diff_id, digest, size = packed[0].split()
     assert diff_id != digest and int(size) <= LARGEST
 
 
-def test_every_file_of_the_layer_has_a_purpose(run: Run, tmp_path: Path) -> None:
+def test_every_file_of_the_layer_has_a_purpose(packed: tuple[str, Path]) -> None:
     """The listing knows them all, and none is a test, a header, a source or pip."""
-    container = run(sidecar(), "--help")
-    container.wait()
-    podman("cp", f"{container.id}:/opt/pillion", tmp_path / "tree")
-    script = [sys.executable, LAYER_SCRIPTS / "archive.py", tmp_path / "tree", tmp_path / "layer"]
-    subprocess.run(script, check=True, capture_output=True)
-    command = [sys.executable, LAYER_SCRIPTS / "listing.py", "--files", tmp_path / "layer"]
+    command = [sys.executable, LAYER_SCRIPTS / "listing.py", "--files", packed[1]]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, [line for line in done.stdout.splitlines() if line.endswith("?")]
     paths = [line.split()[-1] for line in done.stdout.splitlines()[1:]]
@@ -127,6 +130,24 @@ def test_an_exec_probe_runs_on_scratch(run: Run) -> None:
     backend, proxy = before(run)
     backend.get()
     assert podman("exec", proxy.id, "/opt/pillion/bin/pillion", "--version").stdout.startswith("pillion ")
+
+
+def test_its_own_health_sees_a_drain(run: Run) -> None:
+    """S23: in a container of its own, which can write to /dev/shm alone: not ready while it still serves, but live."""
+    settings = ["--env=ADMIN_LISTEN=unix:/dev/shm/admin.sock", "--env=PROXY__DRAIN_DELAY=60s"]
+    backend, proxy = before(run, *HARDENED, *settings)
+    backend.get()
+
+    def health(what: str) -> str:
+        return proxy.engine("exec", proxy.id, "/opt/pillion/bin/pillion", "health", what, check=False).stdout.strip()
+
+    eventually(lambda: health("ready") == "ready")
+    proxy.kill("TERM")
+    eventually(lambda: health("ready") == "not ready: be ready: it is being stopped")
+    assert health("live") == "live"
+    assert backend.get().headers["Connection"] == "close"
+    proxy.kill("INT")
+    assert proxy.wait() == 0
 
 
 def test_it_serves_before_a_backend_of_another_c_library(network: str, run: Run) -> None:

@@ -1,21 +1,16 @@
-"""From images to the combined one: what stays byte for byte, what the config becomes, and what is refused."""
+"""From images to the combined one: what stays byte for byte, the forms it is read from and written to."""
 
 from __future__ import annotations
 
 import json
-import tarfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pillion.image.compose.composition import Composition, Request, compose, write
-from pillion.image.compose.image import read_platform
 from pillion.image.compose.media_types import DOCKER, OCI, Family
-from pillion.image.compose.merge import Options
-from pillion.image.compose.reference import full_name, read_destination, read_reference
+from pillion.image.compose.reference import full_name
 from pillion.image.refusal import Refusal
+from tests.composing import built, combined, composed, refusal
 from tests.images import (
     BASE_LAYER,
     DEFAULT_CONFIG,
@@ -26,7 +21,6 @@ from tests.images import (
     File,
     Result,
     image,
-    index_of,
     read_archive,
     sha256,
     sidecar,
@@ -36,52 +30,6 @@ from tests.images import (
     write_layout,
     write_oci_archive,
 )
-
-
-def composed(
-    base: Path | str,
-    side: Path | str,
-    *,
-    platform: str = "",
-    verify: bool = True,
-    rebase: bool = False,
-    family: Family | None = None,
-    **options: Any,
-) -> Composition:
-    request = Request(
-        read_reference(str(base), "build"),
-        read_reference(str(side), "build"),
-        Options(**options),
-        read_platform(platform) if platform else None,
-        verify,
-        rebase,
-        family,
-    )
-    return compose(request, lambda what, total, done: None)
-
-
-def built(base: Path | str, side: Path | str, out: Path | str, name: str = "", **options: Any) -> Path:
-    to = read_destination(str(out), "build")
-    write(composed(base, side, **options), name, to, lambda what, total, done: None)
-    return to.path
-
-
-def combined(tmp_path: Path, config: Mapping[str, Any] | None = None, **options: Any) -> Result:
-    """The combined image of a small backend with this config."""
-    base = write_layout(tmp_path / "base", image(config=dict(DEFAULT_CONFIG if config is None else config), **options))
-    side = write_layout(tmp_path / "side", sidecar())
-    return Result(built(base, side, tmp_path / "out"))
-
-
-def refusal(tmp_path: Path, config: Mapping[str, Any], **options: Any) -> str:
-    with pytest.raises(Refusal) as refused:
-        combined(tmp_path, config, **options)
-    assert not (tmp_path / "out").exists()
-    return str(refused.value)
-
-
-def findings(composition: Composition, severity: str) -> str:
-    return "\n".join(str(each) for each in composition.findings if each.severity == severity)
 
 
 def test_the_base_s_layers_stay_and_ours_comes_last(tmp_path: Path) -> None:
@@ -94,143 +42,6 @@ def test_the_base_s_layers_stay_and_ours_comes_last(tmp_path: Path) -> None:
     assert result.digests[:-1] == before
     assert result.config["rootfs"]["diff_ids"] == [*map(sha256, layers), sha256(sidecar_layer())]
     assert all(result.blob(layer) == backend.blobs[layer["digest"]] for layer in result.manifest["layers"][:-1])
-
-
-def test_the_command_the_engine_would_have_run(tmp_path: Path) -> None:
-    """Entrypoint behind `enter --`, Cmd where it was; StopSignal is for PID 1, the backend's own is in the record."""
-    result = combined(tmp_path, {**DEFAULT_CONFIG, "StopSignal": "SIGQUIT"})
-    assert result.settings["Entrypoint"] == ["/opt/pillion/bin/pillion", "enter", "--", "/bin/app"]
-    assert result.settings["Cmd"] == ["--serve", "a b"]
-    assert result.settings["StopSignal"] == "SIGTERM"
-    assert result.record["backend"]["stop_signal"] == "SIGQUIT"
-    # PID 1 stands in WorkingDir, or where `-w` puts it: the backend stays there.
-    assert result.settings["WorkingDir"] == "/srv" and result.record["backend"]["cwd"] == ""
-
-
-@pytest.mark.parametrize(
-    ("settings", "entrypoint", "cmd"),
-    [
-        ({"Cmd": ["app"]}, [], ["app"]),
-        ({"Cmd": ["/bin/sh", "-c", "app $X"]}, [], ["/bin/sh", "-c", "app $X"]),
-        ({"Entrypoint": ["app"]}, ["app"], None),
-        ({"Entrypoint": ["/bin/sh", "-c", "exec app"], "Cmd": ["x"]}, ["/bin/sh", "-c", "exec app"], ["x"]),
-        ({"Entrypoint": "app"}, ["app"], None),
-        ({"Entrypoint": [""], "Cmd": ["app"]}, [], ["app"]),
-        ({"Entrypoint": None, "Cmd": ["app"]}, [], ["app"]),
-    ],
-)
-def test_only_one_of_entrypoint_and_cmd(
-    tmp_path: Path, settings: dict[str, Any], entrypoint: list[str], cmd: list[str] | None
-) -> None:
-    """Exec form, shell form, text: as moby reads them."""
-    result = combined(tmp_path, settings)
-    assert result.settings["Entrypoint"][3:] == entrypoint
-    assert result.settings.get("Cmd") == cmd
-
-
-@pytest.mark.parametrize("settings", [{}, {"Entrypoint": [], "Cmd": []}, {"Entrypoint": None, "Cmd": [""]}])
-def test_neither_entrypoint_nor_cmd(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """There is nothing to start."""
-    assert "neither Entrypoint nor Cmd" in refusal(tmp_path, settings)
-
-
-@pytest.mark.parametrize(
-    ("user", "expected"),
-    [
-        ("app", "1234"),
-        ("app:staff", "1234:50"),
-        ("1000", "1000"),
-        ("1000:staff", "1000:50"),
-        ("77:88", "77:88"),
-        ("", ""),
-    ],
-)
-def test_user_becomes_a_number(tmp_path: Path, user: str, expected: str) -> None:
-    """From the image's own files; numbers need none."""
-    result = combined(tmp_path, {**DEFAULT_CONFIG, "User": user})
-    assert result.settings.get("User", "") == expected
-    assert result.record["backend"]["user"] == expected
-
-
-def test_user_by_the_uppermost_passwd(tmp_path: Path) -> None:
-    """A later layer's replaces the first's."""
-    upper = tar("etc/", File("etc/passwd", b"app:x:4321:1::/:/bin/sh\n"))
-    assert combined(tmp_path, {**DEFAULT_CONFIG, "User": "app"}, layers=[BASE_LAYER, upper]).settings["User"] == "4321"
-
-
-@pytest.mark.parametrize(
-    ("layers", "why"),
-    [
-        ([BASE_LAYER], "does not name 'nobody-there'"),
-        ([BASE_LAYER, tar("etc/.wh.passwd")], "has no /etc/passwd"),
-        ([tar(File("etc/passwd", kind=tarfile.SYMTYPE, link="/x"))], "is a link"),
-    ],
-)
-def test_a_user_that_is_nobody(tmp_path: Path, layers: list[bytes], why: str) -> None:
-    """The engine could not start it either."""
-    assert why in refusal(tmp_path, {**DEFAULT_CONFIG, "User": "nobody-there"}, layers=layers)
-
-
-def test_the_environment(tmp_path: Path) -> None:
-    """In order; what the loader reads carries the namespace; the record has hashes, never values."""
-    env = ["PATH=/x", "LD_PRELOAD=evil.so", "A=b=c", "NL=a\nb", "SECRET_KEY=hunter22", "E=", "GLIBC_TUNABLES=g"]
-    result = combined(tmp_path, {**DEFAULT_CONFIG, "Env": env})
-    moved = {"LD_PRELOAD=evil.so", "GLIBC_TUNABLES=g"}
-    assert result.env == [f"BACKEND__{each}" if each in moved else each for each in env]
-    fingerprints = result.record["backend"]["image_env"]
-    assert fingerprints["SECRET_KEY"] == sha256(b"hunter22")[7:]
-    assert set(fingerprints) == {entry.partition("=")[0] for entry in result.env}
-    assert "hunter22" not in json.dumps(result.record)
-
-
-@pytest.mark.parametrize(
-    ("exposed", "port"),
-    [
-        ({"9000/tcp": {}}, 9000),
-        ({"9000": {}}, 9000),
-        ({"53/udp": {}, "80/tcp": {}}, 80),
-        ({"1/tcp": {}, "2/tcp": {}}, 0),
-        ({}, 0),
-    ],
-)
-def test_the_backend_s_port(tmp_path: Path, exposed: dict[str, Any], port: int) -> None:
-    """The one that EXPOSE declares; the proxy's own is exposed beside it."""
-    result = combined(tmp_path, {**DEFAULT_CONFIG, "ExposedPorts": exposed})
-    assert result.record["backend"]["port"] == port
-    assert result.settings["ExposedPorts"] == {**exposed, "8080/tcp": {}}
-
-
-def test_a_backend_on_the_proxy_s_port(tmp_path: Path) -> None:
-    """Both would bind it: a finding that refuses, mended by another port for the proxy."""
-    base = write_layout(tmp_path / "base", image(config={**DEFAULT_CONFIG, "ExposedPorts": {"8080/tcp": {}}}))
-    side = write_layout(tmp_path / "side", sidecar())
-    assert "port 8080" in findings(composed(base, side), "S1")
-    mended = composed(base, side, env={"PROXY__LISTEN": ":9090"})
-    assert not findings(mended, "S1")
-    assert set(mended.composed[0].merged.config["config"]["ExposedPorts"]) == {"8080/tcp", "9090/tcp"}
-
-
-def test_what_is_not_known_survives(tmp_path: Path) -> None:
-    """Keys of the config, its settings, the manifest and its layers; and what typed structs are known to drop."""
-    kept = {
-        "Healthcheck": {"Test": ["CMD", "x"], "StartInterval": 5},
-        "OnBuild": ["RUN x"],
-        "Shell": ["/bin/ash", "-c"],
-        "Volumes": {"/data": {}},
-        "Labels": {"a": "b"},
-        "StopTimeout": 30,
-        "x-new": [1, {"y": None}],
-    }
-    top = {"os.version": "1", "author": "me", "x-top": 1.5}
-    result = combined(
-        tmp_path, {**DEFAULT_CONFIG, **kept}, top=top, manifest={"x-manifest": 1, "annotations": {"k": "v"}}
-    )
-    assert {key: result.settings[key] for key in kept} == kept
-    assert {key: result.config[key] for key in top} == top
-    assert result.manifest["x-manifest"] == 1 and result.manifest["annotations"]["k"] == "v"
-    assert result.record["deadline_s"] == 28.5
-    said = "\n".join(map(str, composed(tmp_path / "base", tmp_path / "side").findings))
-    assert all(word in said for word in ("HEALTHCHECK", "OnBuild", "Shell", "VOLUME /data", "StopTimeout", "x-new"))
 
 
 def test_where_it_comes_from(tmp_path: Path) -> None:
@@ -299,31 +110,6 @@ def test_zstd_into_a_docker_archive(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match=r"layer sha256:.* is zstd"):
         built(base, write_layout(tmp_path / "side", sidecar()), f"docker-archive:{tmp_path / 'out.tar'}")
     assert not list(tmp_path.glob("*out.tar*"))
-
-
-@pytest.mark.parametrize(
-    ("layer", "severity", "says"),
-    [
-        (tar(File("opt", kind=tarfile.SYMTYPE, link="var/opt")), "S1", "symbolic link to var/opt"),
-        (tar(File("opt", b"x")), "S1", "/opt: is a file"),
-        (tar(File("opt/", mode=0o700)), "S1", "mode 0700"),
-        (tar(File("opt/", mode=0o775)), "S2", "turns from 0775 0:0 to 0755 0:0"),
-        (tar("opt/", "opt/pillion/", File("opt/pillion/x")), "S1", "/opt/pillion: is there already"),
-    ],
-)
-def test_a_base_that_cannot_hold_us(tmp_path: Path, layer: bytes, severity: str, says: str) -> None:
-    """Found in the layers' headers before anything is written; a symlink into /opt of usr-merged bases is no matter."""
-    base = write_layout(tmp_path / "base", image([layer]))
-    side = write_layout(tmp_path / "side", sidecar())
-    assert says in findings(composed(base, side), severity)
-    assert not findings(composed(base, side, verify=False), severity), "--no-verify looks at no file"
-
-
-def test_a_volume_over_our_files(tmp_path: Path) -> None:
-    """It would hide them."""
-    base = write_layout(tmp_path / "base", image(config={**DEFAULT_CONFIG, "Volumes": {"/opt": {}, "/data": {}}}))
-    found = findings(composed(base, write_layout(tmp_path / "side", sidecar())), "S1")
-    assert "VOLUME /opt" in found and "/data" not in found
 
 
 def test_every_source_and_form_gives_one_image(tmp_path: Path) -> None:
@@ -408,74 +194,6 @@ def test_what_is_no_sidecar(tmp_path: Path, layer: bytes, why: str) -> None:
     base = write_layout(tmp_path / "base", image())
     with pytest.raises(Refusal, match=why):
         composed(base, write_layout(tmp_path / "side", sidecar(layer)))
-
-
-def two_platforms(**options: Any) -> Any:
-    attestation = {
-        **image([TOP_LAYER]).descriptor,
-        "platform": {"os": "unknown", "architecture": "unknown"},
-        "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
-    }
-    return index_of(image(), image(architecture="arm64", variant="v8"), extra=[attestation], **options)
-
-
-def test_an_index_for_two_platforms(tmp_path: Path) -> None:
-    """Each gets the sidecar of its own; attestations are dropped, as they attest to other bytes."""
-    base = write_layout(tmp_path / "base", two_platforms())
-    sides = index_of(sidecar(), sidecar(sidecar_layer(ELF_ARM64), architecture="arm64"))
-    side = write_layout(tmp_path / "side", sides)
-    result = Result(built(base, side, tmp_path / "out"))
-    listed = result.json(result.descriptor)["manifests"]
-    assert [each["platform"]["architecture"] for each in listed] == ["amd64", "arm64"]
-    last = [result.json(result.json(each)["config"])["rootfs"]["diff_ids"][-1] for each in listed]
-    assert last == [sha256(sidecar_layer()), sha256(sidecar_layer(ELF_ARM64))]
-    assert "attestations: 1 dropped" in findings(composed(base, side), "S3")
-    one = Result(built(base, side, tmp_path / "one", platform="linux/arm64"))
-    assert one.config["architecture"] == "arm64"
-
-
-def test_a_missing_architecture(tmp_path: Path) -> None:
-    """Of the sidecar, or of the base."""
-    base = write_layout(tmp_path / "base", two_platforms())
-    side = write_layout(tmp_path / "side", sidecar())
-    with pytest.raises(Refusal, match=r"sidecar is for linux/amd64, .* linux/arm64"):
-        composed(base, side)
-    with pytest.raises(Refusal, match=r"has no image for linux/s390x \(it has linux/amd64, linux/arm64\)"):
-        composed(base, side, platform="linux/s390x")
-    assert composed(base, side, platform="linux/amd64").composed[0].base.platform.architecture == "amd64"
-
-
-@pytest.mark.parametrize("docker", [False, True])
-def test_a_rebase_equals_a_fresh_composition(tmp_path: Path, docker: bool) -> None:
-    """A new sidecar under the old backend, and a new backend under the old sidecar."""
-    config = {**DEFAULT_CONFIG, "User": "app", "StopSignal": "SIGINT", "Env": ["LD_PRELOAD=x", "A=1", "BACKEND__B=2"]}
-    said: dict[str, Any] = (
-        {} if docker else {"manifest": {"annotations": {"org.opencontainers.image.base.name": "x/y:1", "k": "v"}}}
-    )
-    old = write_layout(tmp_path / "old", image(config=config, docker=docker, **said), names=["example.org/a/b:1"])
-    new = write_layout(tmp_path / "new", image([BASE_LAYER, tar("srv/", File("srv/new"))], docker=docker))
-    first = write_layout(tmp_path / "first", sidecar(docker=docker))
-    second = write_layout(tmp_path / "second", sidecar(sidecar_layer(marker=b"2"), docker=docker))
-    combined_image = built(old, first, tmp_path / "combined", env={"A": "9", "PROXY__X": "1"})
-
-    fresh = Result(built(old, second, tmp_path / "fresh"))
-    assert Result(built(combined_image, second, tmp_path / "r1", rebase=True)).descriptor == fresh.descriptor
-    fresh = Result(built(new, first, tmp_path / "fresh2"))
-    assert Result(built(new, combined_image, tmp_path / "r2")).descriptor == fresh.descriptor
-
-
-def test_a_rebase_of_what_was_not_combined(tmp_path: Path) -> None:
-    """And of what was built upon since; a combined image is not combined again."""
-    side = write_layout(tmp_path / "side", sidecar())
-    base = write_layout(tmp_path / "base", image())
-    with pytest.raises(Refusal, match="is no combined image"):
-        composed(base, side, rebase=True)
-    twice = built(base, side, tmp_path / "combined")
-    with pytest.raises(Refusal, match="is a combined image already"):
-        composed(twice, side)
-    other = write_layout(tmp_path / "arm", sidecar(sidecar_layer(ELF_ARM64), architecture="arm64"))
-    with pytest.raises(Refusal, match="sidecar is for linux/arm64"):
-        composed(twice, other, rebase=True)
 
 
 @pytest.mark.parametrize(

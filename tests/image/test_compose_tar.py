@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import random
+import re
 import subprocess
 import sys
 import tarfile
@@ -15,10 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pillion.image.compose import layer_files
 from pillion.image.compose.blob import Blob
 from pillion.image.compose.layer_files import scan_layer, stack
 from pillion.image.compose.tar_headers import Entry, entries
-from pillion.image.compose.tar_stream import Chunked, Damaged, open_tar
+from pillion.image.compose.tar_stream import Chunked, Damaged, decompressed, open_tar
 from tests.images import BASE_LAYER, PASSWD, File, compressed, tar
 
 names = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), min_size=1, max_size=300)
@@ -83,27 +85,85 @@ def test_a_truncated_tar(cut: int) -> None:
         read(data)
 
 
+@pytest.fixture(params=["isal", "zlib"])
+def inflating(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With the faster library and without it."""
+    if request.param == "isal":
+        pytest.importorskip("isal")
+    else:
+        monkeypatch.setitem(sys.modules, "isal.isal_zlib", None)
+    return str(request.param)
+
+
 @pytest.mark.parametrize("how", ["plain", "gzip", "zstd"])
-def test_layers_of_every_compression(tmp_path: Path, how: str) -> None:
+def test_layers_of_every_compression(tmp_path: Path, how: str, inflating: str) -> None:
     """The content that is asked for arrives through each."""
     found = scan_layer(blob(tmp_path / "layer", compressed(BASE_LAYER, how)[0]))
     assert found.present["etc/passwd"].content == PASSWD
     assert found.present["opt"].mode == 0o755
 
 
-def test_gzip_of_many_members(tmp_path: Path) -> None:
+def test_gzip_of_many_members(tmp_path: Path, inflating: str) -> None:
     """As estargz has them; each is a piece of the same tar."""
     data = b"".join(gzip.compress(BASE_LAYER[at : at + 100]) for at in range(0, len(BASE_LAYER), 100))
     assert scan_layer(blob(tmp_path / "layer", data)).present["etc/passwd"].content == PASSWD
 
 
 @pytest.mark.parametrize("how", ["gzip", "zstd"])
-def test_a_damaged_or_truncated_stream(tmp_path: Path, how: str) -> None:
+def test_a_damaged_or_truncated_stream(tmp_path: Path, how: str, inflating: str) -> None:
     """Said in words."""
     good = compressed(tar(*(File(f"f{at}", random.Random(at).randbytes(999)) for at in range(99))), how)[0]
     for data in (good[: len(good) // 2], good[:12] + b"\xff" * 60 + good[72:]):
         with pytest.raises(Damaged, match=r"damaged|early|middle"):
             scan_layer(blob(tmp_path / "layer", data))
+
+
+@pytest.mark.parametrize("tail", [b"x" * 40, bytes(12), gzip.compress(b"", mtime=0)[:9]])
+def test_gzip_that_goes_on_with_something_else(tmp_path: Path, tail: bytes, inflating: str) -> None:
+    """Whichever library inflates refuses it."""
+    with pytest.raises(Damaged, match=r"gzip stream (is damaged|ends early)"):
+        list(decompressed(blob(tmp_path / "layer", gzip.compress(BASE_LAYER) + tail)))
+
+
+def test_a_wrong_checksum_of_gzip(tmp_path: Path, inflating: str) -> None:
+    """Found when all is inflated."""
+    good = gzip.compress(BASE_LAYER)
+    with pytest.raises(Damaged, match="gzip stream is damaged"):
+        list(decompressed(blob(tmp_path / "layer", good[:-8] + b"\0\0\0\0" + good[-4:])))
+
+
+tops = st.sampled_from(["usr", "srv", "opt", "etc", "./usr", "./opt", "optional", "etcetera", ".wh.opt", "opt/pillion"])
+below = st.sampled_from(["", "/a", "/passwd", "/.wh.passwd", "/.wh..wh..opq", "/pillion", "/pillion/bin/pillion"])
+kinds = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.AREGTYPE])
+long = st.sampled_from(["", "/" + "n" * 90, "/" + "m" * 120 + "/" + "n" * 90])
+formats = st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
+
+
+@given(
+    st.lists(st.tuples(tops, below, long, kinds, st.binary(max_size=700)), max_size=12),
+    formats,
+    st.one_of(st.none(), st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=20))),
+)
+def test_what_is_passed_by_changes_nothing(
+    listed: list[tuple[str, str, str, bytes, bytes]], form: int, damage: tuple[float, bytes] | None
+) -> None:
+    """A layer says the same whether entries of no interest are read in full or passed by, also where it is damaged."""
+    members = [
+        File(f"{top}{rest}{more}", content if kind in (tarfile.REGTYPE, tarfile.AREGTYPE) else b"", 0o644, kind, "to")
+        for top, rest, more, kind, content in listed
+    ]
+    data = tar(*members, form=form)
+    if damage:
+        at = int(damage[0] * (len(data) - 1))
+        data = data[:at] + damage[1] + data[at + len(damage[1]) :]
+
+    def seen(passing: re.Pattern[bytes] | None) -> object:
+        try:
+            return layer_files._scan(entries(Chunked(iter([data])), layer_files._wanted, passing))
+        except Damaged as error:
+            return str(error)
+
+    assert seen(layer_files._ELSEWHERE) == seen(None)
 
 
 @pytest.mark.parametrize("name", ["../etc/shadow", "opt/../../x", "a/.."])

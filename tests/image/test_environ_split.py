@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pillion.image.environ.finding import refusing
@@ -12,6 +12,8 @@ from pillion.image.environ.split import DEFAULT_PATH, Facts, Identity, Split, fi
 from pillion.image.pair import PairRecord, ProgramRecord
 from pillion.image.refusal import Refusal
 
+# A machine that is busy is no slow test.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PLAIN = PairRecord()
 ROOT = Identity(0, "root", "/root")
 FACTS = Facts(
@@ -201,6 +203,10 @@ def test_verbatim_turns_derived_changes_off() -> None:
     record = PairRecord(verbatim=True)
     given = {"HOME": "/root", "USER": "root", "PATH": "/odd", "HTTP_PROXY": "http://e", "X": ""}
     assert divide(given, record)[1] == given
+    assert divide({**given, "PILLION_VERBATIM": "1"})[1] == given
+    assert divide({**given, "PILLION_VERBATIM": "0"})[1] != given
+    with pytest.raises(Refusal, match="PILLION_VERBATIM is neither 0 nor 1"):
+        divide({"PILLION_VERBATIM": "on"})
 
 
 @pytest.mark.parametrize(
@@ -277,6 +283,28 @@ def test_a_near_miss_is_a_finding_and_still_goes_to_the_backend() -> None:
     assert not any("secret-value" in str(finding) for finding in found.findings)
 
 
+def test_strict_makes_the_default_route_a_finding() -> None:
+    """All names at once; not those of a class, of the image, or that runtimes set."""
+    environ = {"PILLION_STRICT": "1", "B": "1", "A": "1", "TZ": "UTC", "BACKEND__C": "1", "HOSTNAME": "x", "IMAGE": "1"}
+    _, backend, found = divide(environ, with_image({"IMAGE": "1"}))
+    assert [(finding.severity, finding.subject) for finding in found.findings] == [("S1", "A"), ("S1", "B")]
+    assert found.findings[0].mend == "write BACKEND__A" and backend["A"] == "1"
+    assert divide({**environ, "PILLION_STRICT": "0"})[2].findings == ()
+    with pytest.raises(Refusal, match="PILLION_STRICT"):
+        divide({"PILLION_STRICT": "yes"})
+
+
+def test_a_finding_is_allowed_by_name_and_with_a_reason() -> None:
+    """It is still told, quietly; no reason, no allowance."""
+    environ = {"PILLION_STRICT": "1", "A": "1", "B": "1", "PILLION_ALLOW": "A: the image reads it bare; "}
+    found = divide(environ)[2].findings
+    assert [(each.severity, each.subject) for each in found] == [("S3", "A"), ("S1", "B")]
+    assert found[0].mend == "allowed: the image reads it bare"
+    for text in ("A", "A:", ": x"):
+        with pytest.raises(Refusal, match="PILLION_ALLOW"):
+            divide({"PILLION_ALLOW": text})
+
+
 def test_renamed_namespaces_that_cannot_be_are_refused() -> None:
     """With the variable's name."""
     with pytest.raises(Refusal, match="PILLION_NAMESPACES"):
@@ -289,6 +317,7 @@ NAME = st.text("ABPROXYCKEND_ez0", min_size=1, max_size=12) | st.sampled_from(
 VALUE = st.binary(max_size=20).map(lambda data: data.decode("utf-8", "surrogateescape"))
 
 
+@UNHURRIED
 @given(st.dictionaries(NAME, VALUE, max_size=12))
 def test_every_name_is_accounted_for(environ: dict[str, str]) -> None:
     """Each variable reaches a program, is withheld with a reason, was replaced by name, or is a runtime's default."""
@@ -300,6 +329,7 @@ def test_every_name_is_accounted_for(environ: dict[str, str]) -> None:
         assert name in origins or name in found.withheld or replaced or default
 
 
+@UNHURRIED
 @given(st.dictionaries(NAME, VALUE, max_size=12))
 def test_no_program_sees_anothers_namespaced_variable(environ: dict[str, str]) -> None:
     """What is addressed to one never reaches the other."""
@@ -308,6 +338,35 @@ def test_no_program_sees_anothers_namespaced_variable(environ: dict[str, str]) -
         assert not [v.origin for v in found.programs[program].values() if v.origin.startswith(other)]
 
 
+@UNHURRIED
+@given(st.dictionaries(NAME, VALUE, max_size=12), st.dictionaries(NAME, VALUE, max_size=12))
+def test_merged_and_split_again_each_has_its_own(proxy: dict[str, str], backend: dict[str, str]) -> None:
+    """Two containers' environments in one, each name addressed: none is lost, changed or seen by the other. Left out
+    are what the split settles between the two: ports, and the loopback names that NO_PROXY gains."""
+    for environ in (proxy, backend):
+        for name in ("PORT", "HTTP_PROXY"):
+            environ.pop(name, None)
+    merged = {f"PROXY__{name}": value for name, value in proxy.items()}
+    merged |= {f"BACKEND__{name}": value for name, value in backend.items()}
+    seen_by_proxy, seen_by_backend, found = divide(merged)
+    assert {**seen_by_proxy, **proxy} == seen_by_proxy and {**seen_by_backend, **backend} == seen_by_backend
+    derived = {"PATH", "HOME", "UPSTREAM", "DRAIN_TIMEOUT"}
+    assert seen_by_proxy.keys() <= proxy.keys() | derived and seen_by_backend.keys() <= backend.keys() | derived
+    assert found.withheld == {}
+
+
+@UNHURRIED
+@given(st.dictionaries(NAME, VALUE, max_size=12))
+def test_nothing_is_invented(environ: dict[str, str]) -> None:
+    """What a program sees is a value of the environment, derived, or NO_PROXY with the loopback names."""
+    _, _, found = divide(environ)
+    for seen in found.programs.values():
+        for name, variable in seen.items():
+            kept = variable.origin in environ and variable.value == environ[variable.origin]
+            assert kept or variable.layer == "derived" or name in ("PORT", "NO_PROXY", "no_proxy")
+
+
+@UNHURRIED
 @given(st.text("PROXYBACKENDproxybackend_", max_size=14))
 def test_a_good_name_is_never_a_near_miss(name: str) -> None:
     """And a near miss is never addressed, but for a namespace without a name."""

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pillion.image.launch import LaunchRecord, find_command, from_bytes, read_descriptors
+from pillion.image.launch import Handed, LaunchRecord, find_command, from_bytes, read_descriptors
 from pillion.image.refusal import Refusal
 
 TEXT = st.binary(max_size=40).map(lambda data: data.decode("utf-8", "surrogateescape"))
@@ -121,6 +121,6 @@ def test_a_command_is_found_as_exec_would(tmp_path: Path) -> None:
 
 def test_descriptors_that_are_none_are_refused() -> None:
     """`pillion exec` outside a container says what is missing."""
-    assert read_descriptors("proxy=64,backend=65") == {"proxy": 64, "backend": 65}
+    assert read_descriptors("proxy=64/65,backend=66/67") == {"proxy": Handed(64, 65), "backend": Handed(66, 67)}
     with pytest.raises(Refusal, match="PILLION_RECORDS"):
         read_descriptors("")

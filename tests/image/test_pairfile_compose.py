@@ -182,6 +182,14 @@ def test_what_cannot_be_done_here_is_a_notice(tmp_path: Path) -> None:
         assert field in said
 
 
+@pytest.mark.parametrize("written", ["always", "unless-stopped", "on-failure", "on-failure:3", '"no"', "no", ""])
+def test_a_restart_policy_is_not_obeyed(tmp_path: Path, written: str) -> None:
+    """Said where it is one."""
+    notices = load_text(tmp_path, f"    image: x\n    restart: {written}").notices
+    told = [notice for notice in notices if notice.startswith("services.backend.restart: is not obeyed")]
+    assert bool(told) == ("no" not in written.strip('"').split("-") and bool(written))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -278,6 +278,7 @@ def test_what_cannot_be_done_here_is_a_notice(tmp_path: Path) -> None:
             "lifecycle": {"preStop": {"exec": {"command": ["sleep", "5"]}}},
         },
         initContainers=[{"name": "migrate"}],
+        restartPolicy="OnFailure",
     )
     document["spec"]["containers"].append({"name": "logs", "env": "broken, but nobody's business"})
     pair = load(tmp_path, document)
@@ -290,6 +291,7 @@ def test_what_cannot_be_done_here_is_a_notice(tmp_path: Path) -> None:
         "spec.containers[0].lifecycle.preStop",
         'spec.initContainers[0]: the init container "migrate" is not run',
         'spec.containers[2]: the container "logs" stays outside the pair',
+        "spec.restartPolicy: is not obeyed",
     ):
         assert field in said
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from proxy_peers import Backend, Peer, Proxy, environment
@@ -20,8 +20,8 @@ def start_proxy(backend: Backend) -> Iterator[Callable[..., Proxy]]:
     """Start a proxy with settings of its own in front of `backend`, and wait until it listens."""
     started: list[Proxy] = []
 
-    def start(*, ready: bool = True, **settings: str) -> Proxy:
-        proxy = Proxy(environment(backend.port, **settings))
+    def start(*, ready: bool = True, under: Sequence[str] = (), **settings: str) -> Proxy:
+        proxy = Proxy(environment(backend.port, **settings), under)
         started.append(proxy)
         if ready:
             proxy.logged("backend ready")

@@ -6,15 +6,17 @@ import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
-PATIENCE = 5.0  # seconds until a test gives up waiting
+PATIENCE = 20.0  # seconds until a test gives up waiting
 SERVE = "import os; from pillion.proxy import server, settings; server.serve(settings.read_settings(os.environ))"
 
 
@@ -83,6 +85,11 @@ class Peer:
     def half_close(self) -> None:
         self.sock.shutdown(socket.SHUT_WR)
 
+    def reset(self) -> None:
+        """Close so that the other side sees an error."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
     def close(self) -> None:
         self.sock.close()
 
@@ -137,9 +144,14 @@ class Backend:
 class Proxy:
     """A proxy process."""
 
-    def __init__(self, environ: dict[str, str]) -> None:
+    def __init__(self, environ: dict[str, str], under: Sequence[str] = ()) -> None:
+        """`under` is a command that runs it."""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*under, sys.executable, "-c", SERVE],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self.errors: list[str] = []
         self.output: list[str] = []
@@ -200,6 +212,32 @@ class Proxy:
             for stream in (self.process.stdout, self.process.stderr):
                 assert stream is not None
                 stream.close()
+
+
+def answer_everybody(listener: socket.socket) -> None:
+    """Answer whatever comes, each connection in a thread of its own, until the listener is closed."""
+
+    def answer(sock: socket.socket) -> None:
+        with sock:
+            try:
+                while sock.recv(65536):
+                    sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            except OSError:
+                pass
+
+    listener.settimeout(None)
+    while True:
+        try:
+            sock, _ = listener.accept()
+        except OSError:
+            return
+        threading.Thread(target=answer, args=(sock,), daemon=True).start()
+
+
+def worker_of(proxy: Proxy) -> int:
+    """The process id of the only worker."""
+    (worker,) = Path(f"/proc/{proxy.process.pid}/task/{proxy.process.pid}/children").read_text().split()
+    return int(worker)
 
 
 def wait_for(condition: Callable[[], object], otherwise: str) -> object:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from proxy_peers import value_of, values_of, wait_for
+from proxy_peers import value_of, values_of
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -280,16 +278,3 @@ def test_a_204_that_announces_content_is_not_reused(client, upstream):
     client.send(b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n")
     again = upstream.accept()
     assert again.head().startswith(b"GET /next ") and again is not peer
-
-
-def test_access_log(start_proxy, backend):
-    """ACCESS_LOG=json writes one object a request."""
-    proxy = start_proxy(ACCESS_LOG="json")
-    client = proxy.connect()
-    client.send(b"GET /x?y HTTP/1.1\r\nHost: h\r\n\r\n")
-    peer = backend.accept()
-    peer.head()
-    peer.send(OK)
-    client.response()
-    line = json.loads(wait_for(lambda: proxy.output and proxy.output[0], "no access log"))
-    assert (line["method"], line["target"], line["status"], line["error"]) == ("GET", "/x?y", 200, None)

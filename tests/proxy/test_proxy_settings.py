@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,30 @@ def test_both_spellings():
         read_settings({"PROXY__POOL_SIZE": "7", "POOL_SIZE": "8"})
 
 
+def test_where_to_listen():
+    """Plain, with TLS, on a unix socket; its string is what was meant."""
+    given = {"LISTEN": "unix:/run/a.sock,https://[::1]:1,http://:2", "LISTEN_CERT": "/a.pem"}
+    settings = read_settings(given)
+    assert settings.listen == (Address("", 0, "/run/a.sock"), Address("::1", 1, tls=True), Address("0.0.0.0", 2))
+    assert read_settings({**given, "LISTEN": ",".join(map(str, settings.listen))}).listen == settings.listen
+    assert settings.listen_mode == 0o660
+    assert settings.admin_listen == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "why"),
+    [
+        ({"LISTEN": "https://:1"}, "LISTEN_CERT", "LISTEN has an https:// address"),
+        ({"LISTEN": "https://:1", "LISTEN_KEY": "/a.pem"}, "LISTEN_KEY", "set LISTEN_CERT too"),
+        ({"LISTEN": ":1", "LISTEN_CERT": "/a.pem"}, "LISTEN_CERT", "nothing listens with TLS"),
+    ],
+)
+def test_certificates_without_what_they_belong_to(given, name, why):
+    """Never plain text where TLS was meant."""
+    with pytest.raises(SettingError, match=f"^cannot read {name}: .*{why}"):
+        read_settings(given)
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("5", 5), ("0.5", 0.5), ("500ms", 0.5), ("5s", 5), ("2m", 120), (" 7 ", 7)]
 )
@@ -55,6 +81,7 @@ def test_sizes(text, size):
     [
         ("http://h", Upstream("h", 80)),
         ("http://h:1/", Upstream("h", 1)),
+        ("https://h", Upstream("h", 443, tls=True)),
         ("http://[::1]:1", Upstream("::1", 1)),
         ("unix:/a/b", Upstream("", 0, "/a/b")),
     ],
@@ -88,8 +115,17 @@ def test_upstreams(text, upstream):
         ("LISTEN", "8080"),
         ("LISTEN", "::1:80"),
         ("LISTEN", "h:http"),
+        ("LISTEN", "ftp://h:1"),
+        ("LISTEN", "https://h"),
+        ("LISTEN", "unix:relative"),
+        ("LISTEN", "unix:/" + "a" * 107),
+        ("LISTEN_MODE", "rw"),
+        ("LISTEN_MODE", "888"),
+        ("ADMIN_LISTEN", "https://127.0.0.1:1"),
+        ("ADMIN_LISTEN", "9000"),
+        ("MAX_REQUESTS", "-1"),
         ("UPSTREAM", "127.0.0.1:8000"),
-        ("UPSTREAM", "https://h"),
+        ("UPSTREAM", "ftp://h"),
         ("UPSTREAM", "http://h/path"),
         ("UPSTREAM", "http://h:port"),
         ("UPSTREAM", "http://"),
@@ -101,6 +137,12 @@ def test_upstreams(text, upstream):
         ("READY_PATH", "/a\r\nX: y"),
         ("LOG_LEVEL", "loud"),
         ("ACCESS_LOG", "yes"),
+        ("UPSTREAM_CA", "ca.pem"),
+        ("UPSTREAM_KEY", "/key.pem"),
+        ("UPSTREAM_NAME", "a b"),
+        ("UPSTREAM_NAME", "-a"),
+        ("MAX_BODY_BYTES", "-1"),
+        ("MAX_FIELDS", "0"),
     ],
 )
 def test_bad_values_are_refused_by_name(name, text):
@@ -139,10 +181,21 @@ def test_table_is_complete():
     """Every setting has a row with a meaning, and every row a field."""
     table = settings_table()
     assert len({row.name for row in SETTINGS}) == len(SETTINGS)
-    assert {row.name.lower() for row in SETTINGS} - {"port"} == {field.name for field in fields(Settings)} - {"notices"}
+    derived = {"notices", "given"}
+    assert {row.name.lower() for row in SETTINGS} - {"port"} == {field.name for field in fields(Settings)} - derived
     for row in SETTINGS:
         assert row.meaning
         assert f"| `{row.name}` |" in table
+
+
+def test_docs_hold_the_table():
+    """docs/proxy.md ends with the table as the code has it. To renew it: PILLION_RENEW_DOCS=1 and run this test."""
+    page = Path(__file__).parents[2] / "docs" / "proxy.md"
+    text, mark, table = page.read_text().partition(" says how to renew it -->\n\n")
+    if os.environ.get("PILLION_RENEW_DOCS"):
+        page.write_text(text.rstrip() + (mark or "\n\n") + settings_table())
+    else:
+        assert table == settings_table()
 
 
 def test_reading_settings_imports_no_server():

@@ -137,13 +137,34 @@ def test_connection_the_backend_gives_up_is_not_pooled(client, upstream, answer)
     assert peer.rest() == b""
 
 
+def reset(peer):
+    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+
+
+def test_a_new_connection_that_is_reset_is_tried_once_more(client, upstream):
+    """A listener that goes away resets what it had not accepted: such a GET has not been read by anybody."""
+    client.send(GET)
+    reset(upstream.accept())
+    peer = upstream.accept()
+    peer.head()
+    peer.send(OK)
+    assert client.response()[1] == b"ok"
+
+
+def test_a_post_on_a_new_connection_that_is_reset_is_not_tried_again(client, upstream):
+    """Nobody knows what became of it."""
+    client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+    reset(upstream.accept())
+    assert client.head().startswith(b"HTTP/1.1 502 ")
+    assert not upstream.has_caller()
+
+
 def test_backend_that_resets_is_a_bad_gateway(client, upstream):
     """502 with a reason for people, programs (JSON) and intermediaries (RFC 9209)."""
     client.send(GET)
-    peer = upstream.accept()
-    peer.head()
-    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    peer.close()
+    reset(upstream.accept())
+    reset(upstream.accept())
     head, body = client.response()
     assert head.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
     assert value_of(head, b"proxy-status").startswith(b"pillion; error=connection_terminated; details=")

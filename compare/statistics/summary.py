@@ -24,7 +24,8 @@ class Summary(NamedTuple):
 
     `latency` merges every round's histogram; `percentiles` says how each percentile, in microseconds, differed between
     rounds. `failed` counts requests, `failures` by kind; `rate` is good answers per second; memory in bytes;
-    `late_share` is the part of the requests that the load generator itself sent more than 100 us late.
+    `late_share` is the part of the requests that the load generator itself sent more than 100 us late. The last two are
+    None where there are no containers.
     """
 
     latency: Histogram
@@ -38,6 +39,8 @@ class Summary(NamedTuple):
     processes: Spread
     ready_s: Spread
     late_share: float
+    cgroup_bytes: Spread | None = None
+    engine_bytes: Spread | None = None
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -63,14 +66,16 @@ def summarise(samples: Sequence[Sample]) -> Summary:
         processes=spread([sample.processes for sample in samples]),
         ready_s=spread([sample.ready_s for sample in samples]),
         late_share=late / requests if requests else 0.0,
+        cgroup_bytes=_spread_if_known([sample.cgroup_bytes for sample in samples]),
+        engine_bytes=_spread_if_known([sample.engine_bytes for sample in samples]),
     )
+
+
+def _spread_if_known(values: Sequence[int | None]) -> Spread | None:
+    known = [value for value in values if value is not None]
+    return spread(known) if len(known) == len(values) else None
 
 
 def summaries(comparison: Comparison) -> dict[str, Summary]:
     """The summary of each layout, in the order in which they were asked for."""
     return {layout: summarise(samples) for layout, samples in comparison.samples.items()}
-
-
-def overlap(one: Spread, other: Spread) -> bool:
-    """Whether the rounds of two layouts cannot be told apart: some round of one lies within those of the other."""
-    return one.least <= other.greatest and other.least <= one.greatest

@@ -1,0 +1,1 @@
+"""What the claims rest on beside the rounds and the experiments: gathered once in a run, one file a kind."""

@@ -1,0 +1,1 @@
+"""Images that stand in an engine's own store or in a registry: read from there, and put there."""

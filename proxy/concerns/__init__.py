@@ -1,0 +1,1 @@
+"""What is done for every request whatever it asks for: one file a concern, over heads alone, and one chain of them."""

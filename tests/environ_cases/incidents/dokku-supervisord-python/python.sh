@@ -1,0 +1,3 @@
+export PATH=/app/.heroku/python/bin:$PATH
+export PYTHONHOME=/app/.heroku/python
+export PYTHONPATH=/app/

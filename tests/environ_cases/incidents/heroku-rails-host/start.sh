@@ -1,0 +1,1 @@
+exec bundle exec rails server

@@ -1,0 +1,1 @@
+docker exec kafka ./kafka-console-producer.sh --broker-list kafka:9092 --topic test

@@ -1,0 +1,3 @@
+#!/bin/bash
+export DEBUG=1
+./mkosi.build

@@ -1,0 +1,1 @@
+PORT=31337 ./bin/thrust ./bin/rails server

@@ -19,6 +19,7 @@ from pillion.compare.engines.creation import client_environment, create_argument
 from pillion.compare.engines.ending import Ending, read_ending
 from pillion.compare.engines.leftovers import LABEL, owner
 from pillion.compare.engines.programs import POD, in_one_container
+from pillion.compare.engines.removal import remove
 from pillion.compare.engines.running import Usage
 from pillion.compare.network import network_of
 from pillion.compare.output import LineSink
@@ -274,11 +275,9 @@ class RunningContainers:
             self._logs.close()
 
     def _remove(self) -> None:
-        """Whatever state they are in; those that were never created are not missed."""
-        for identity in reversed(list(self._identities.values())):
-            self._engine.run("rm", "--force", "--volumes", identity)
-        if self._pod:
-            self._engine.run("pod", "rm", "--force", self._pod)
+        """Whatever state they are in. Raises Failure if one stays."""
+        containers = [("rm", "--force", "--volumes", identity) for identity in reversed(self._identities.values())]
+        remove(self._engine, [*containers, *([("pod", "rm", "--force", self._pod)] if self._pod else [])])
 
 
 def write_time(moment: float) -> str:

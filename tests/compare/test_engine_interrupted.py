@@ -27,7 +27,12 @@ class Told(Engine):
         self.asked.append(arguments)
         if len([words for words in self.asked if words[0] == "rm"]) == 1 and arguments[0] == "rm":
             raise KeyboardInterrupt
-        return subprocess.CompletedProcess(arguments, int(arguments[-1] == "b"), "", "no such image")
+        return subprocess.CompletedProcess(
+            arguments,
+            int(arguments[-1] == "b"),
+            "",
+            "no such image" if arguments[0] == "create" else "no such container",
+        )
 
 
 def test_an_interrupted_removal_is_done_again() -> None:

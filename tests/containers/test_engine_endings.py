@@ -46,7 +46,13 @@ def test_restarts_are_counted(either: Engine, name: str) -> None:
 def test_memory_that_ran_out_is_told(
     either: Engine, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By docker; podman 4.3 with runc knows only that it was killed."""
+    """By docker, which hears of it beside the end and at times too late, so one of several is enough; podman 4.3 with
+    runc knows only that it was killed."""
     monkeypatch.chdir(tmp_path)  # conmon leaves its mark, a file `oom`, where podman was called
-    found = ended(either, name, 0, "--memory=32m", "/bin/dd", "if=/dev/zero of=/dev/null bs=200M count=1")
-    assert found._replace(oom_killed=False) == Ending(137) and (found.oom_killed or either is PODMAN)
+    for _ in range(10):
+        found = ended(either, name, 0, "--memory=32m", "/bin/dd", "if=/dev/zero of=/dev/null bs=200M count=1")
+        assert found._replace(oom_killed=False) == Ending(137)
+        if found.oom_killed or either is PODMAN:
+            return
+        either("rm", "--force", name)
+    pytest.fail("docker did not once tell that memory ran out")

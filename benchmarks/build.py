@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 import tempfile
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks import big_backend, pillion
@@ -82,7 +83,12 @@ def prepare(size: Size, found: list[Engine]) -> Path:
     if missing or not layout.exists():
         plain = bases.cache() / f"bench-plain-{os.getpid()}"
         try:
-            big_backend.write(plain, size)
+            # In a process of its own: a child's peak memory counts from what its parent has.
+            writer = get_context("spawn").Process(target=big_backend.write, args=(plain, size))
+            writer.start()
+            writer.join()
+            if writer.exitcode:
+                raise RuntimeError("the backend could not be written")
             for engine in missing:
                 engine.take(f"oci:{plain}", image)
             if not layout.exists():

@@ -4,12 +4,14 @@
     python -m benchmarks.statistics record --json rounds.json        # on a quiet machine
     python -m benchmarks.statistics resample --json rounds.json
     python -m benchmarks.statistics fresh --runs 10                  # on a quiet machine
+    python -m benchmarks.statistics spread --runs 8                  # on a quiet machine
 
 `coverage` simulates what `compare` could have used for an interval, and how often each held the truth. `record` runs
 real short rounds of the sample pair in layout separate, on engine process. `resample` makes 100 pairs of runs of them,
 as the rounds were the same thing measured twice, by blocks of rounds that stood side by side, and judges each pair as
 `compare` would: as it is, and with the first run slowed by 200 microseconds and 20 MiB fatter. `fresh` makes whole runs
-anew, of the pair twice and of the pair with a proxy that is really slower and fatter by as much.
+anew, of the pair twice and of the pair with a proxy that is really slower and fatter by as much. `spread` starts the
+pair some times, keeps each start under load for long, and says whether starts differ by more than windows of one do.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from typing import Any, NamedTuple
 from benchmarks.fresh_runs import LAYOUT, PAIR, fresh_runs, outcomes
 from benchmarks.intervals import METHODS, NOISES, ROUNDS, simulate
 from benchmarks.rounds import RESULTS, table
+from benchmarks.spread import WINDOW_S, spread, started
 from pillion.compare.comparison import compare, share_out
 from pillion.compare.engines.process import ProcessEngine
 from pillion.compare.layouts import Place
@@ -210,26 +213,51 @@ def show_fresh(runs: int, schedule: Schedule, path: Path) -> bool:
     return met
 
 
+def show_spread(starts: int, schedule: Schedule) -> None:
+    """Each start's windows, and what they and the starts differ by."""
+    found = []
+    for each in started(starts, schedule.rate, schedule.path):
+        found.append(each)
+        print(f"start {len(found)}: p50 of {WINDOW_S:g} s each, us: {' '.join(f'{value:.0f}' for value in each)}")
+    told = spread(found)
+    print(
+        f"windows of one start differ by {told.within:.0f} us (standard deviation), the means of {starts} starts by "
+        f"{told.between:.0f}, where {told.by_chance:.0f} would be chance"
+    )
+
+
 def main() -> int:
     """The command line; `resample` gives 1 where what is asked for is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("coverage", "record", "resample", "fresh"))
+    parser.add_argument("what", choices=("coverage", "record", "resample", "fresh", "spread"))
     parser.add_argument("--json", type=Path, default=RESULTS / "statistics.json", metavar="FILE", help="of the rounds")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--runs", type=int, help="coverage: simulated runs of each (1000); fresh: whole runs (10)")
+    parser.add_argument(
+        "--runs", type=int, help="coverage: simulated runs of each (1000); fresh: whole runs (10); spread: starts (8)"
+    )
     parser.add_argument("--level", type=float, choices=(0.95, 0.9875), default=0.95, help="coverage (%(default)s)")
     default = Schedule()
     parser.add_argument("--record", type=int, default=240, metavar="N", help="record: rounds (%(default)s)")
     parser.add_argument("--at-most", type=float, default=1800, metavar="S", help="record: seconds (%(default)g)")
     parser.add_argument("--duration", type=float, default=default.duration_s, help="of a round (%(default)g s)")
-    parser.add_argument("--rounds", type=int, default=default.rounds, help="resample, fresh: of a run (%(default)s)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        nargs="+",
+        default=[default.rounds],
+        help=f"resample, fresh: of a run ({default.rounds}); resample takes several, one after the other",
+    )
     parser.add_argument("--pairs", type=int, default=100, help="resample: pairs of runs (%(default)s)")
     parser.add_argument("--block", type=int, default=2, help="resample: pairs of neighbours in a block (%(default)s)")
     given = parser.parse_args()
     if given.what == "coverage":
         show_coverage(given.runs or 1000, given.level, given.seed)
         return 0
-    schedule = default._replace(rounds=given.rounds, duration_s=given.duration, path="/orders/1", seed=given.seed)
+    rounds: list[int] = given.rounds
+    schedule = default._replace(rounds=rounds[0], duration_s=given.duration, path="/orders/1", seed=given.seed)
+    if given.what == "spread":
+        show_spread(given.runs or 8, schedule)
+        return 0
     if given.what == "fresh":
         return 0 if show_fresh(given.runs or 10, schedule, given.json.with_stem("fresh-runs")) else 1
     if given.what == "record":
@@ -238,8 +266,11 @@ def main() -> int:
     samples = recorded(given.json)
     if len(samples) < 2 * given.block:
         parser.error(f"{given.json} has {len(samples)} rounds, which are too few")
-    tally = resample(samples, given.rounds, given.pairs, given.block, given.seed)
-    return 0 if show_tally(tally, given.rounds, len(samples)) else 1
+    missed = 0
+    for count in rounds:
+        tally = resample(samples, count, given.pairs, given.block, given.seed)
+        missed += not show_tally(tally, count, len(samples))
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

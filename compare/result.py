@@ -23,7 +23,7 @@ class Schedule(NamedTuple):
     The rest is as in LoadJob; of every layout in a round the arrivals and the mix are the same.
     """
 
-    rounds: int = 15
+    rounds: int = 30
     rate: float = 200.0
     warmup_s: float = 0.5
     duration_s: float = 1.5

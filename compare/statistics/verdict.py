@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
+from math import ceil
 from statistics import median
 from typing import NamedTuple
 
@@ -49,8 +50,24 @@ class Difference(NamedTuple):
         if self.outcome == SAME:
             return f"{number}: the same within {margin}"
         if self.outcome == INCONCLUSIVE:
-            return f"{number}: inconclusive, neither 0 nor more than {margin} is ruled out"
+            more = f"; {self.rounds_to_settle} rounds would likely settle it" if self.rounds_to_settle else ""
+            return f"{number}: inconclusive, neither 0 nor more than {margin} is ruled out{more}"
         return f"{number}: different"
+
+    @property
+    def rounds_to_settle(self) -> int:
+        """How many rounds would likely have been enough for a verdict, in tens; 0 where that cannot be told.
+
+        Intervals shrink with the root of the rounds; then 0 or the margin is left out, whichever is farther from the
+        estimate, with a quarter to spare for chance.
+        """
+        if self.outcome != INCONCLUSIVE or self.interval is None or self.estimate is None:
+            return 0
+        half = (self.interval.high - self.interval.low) / 2
+        room = max(abs(self.estimate), self.margin - abs(self.estimate)) * 0.75
+        if not 0 < half < float("inf") or not room:
+            return 0
+        return max(ceil(self.rounds * (half / room) ** 2 / 10) * 10, self.rounds)
 
 
 def differences(samples: Mapping[str, Sequence[Sample]], margins: Margins) -> list[Difference]:

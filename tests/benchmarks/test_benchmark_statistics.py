@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from benchmarks.intervals import METHODS, NOISES, ROUNDS, simulate
+from benchmarks.spread import spread, windows
 from benchmarks.statistics import recorded, resample
 from pillion.compare.result import MIB, Sample
 from tests.compare.samples import sample
@@ -37,6 +38,15 @@ def test_resampling_tells_a_quiet_machine_from_a_noisy_one() -> None:
     noisy = resample(rounds_of(400), rounds=12, pairs=40, block=2, seed=1)
     assert noisy.inconclusive["latency_us.p50"] > 30 and noisy.different["latency_us.p50"] <= 2
     assert noisy == resample(rounds_of(400), rounds=12, pairs=40, block=2, seed=1)
+
+
+def test_noise_of_windows_is_told_from_noise_of_starts() -> None:
+    """The first window warms up, the last is not whole, and what failed has no latency."""
+    each = [(at / 10, "ok", 1000 if at < 15 else 100 + at) for at in range(70)] + [(2.0, "timeout", 10**7)]
+    assert windows(sorted(each)) == [122.0, 137.0, 152.0]
+    restless = spread([[90.0, 110.0, 90.0, 110.0], [110.0, 90.0, 110.0, 90.0]])
+    assert (restless.windows, restless.within, restless.between, restless.by_chance) == (4, 10.0, 0.0, 5.0)
+    assert spread([[90.0, 90.0], [110.0, 110.0]]).within == 0.0 < spread([[90.0, 90.0], [110.0, 110.0]]).between
 
 
 def test_coverage_is_simulated_for_every_method() -> None:

@@ -131,6 +131,22 @@ def test_three_outcomes_and_their_sentences() -> None:
     assert (few.outcome, few.sentence()) == (INCONCLUSIVE, "p50 0 us: inconclusive, 3 rounds are too few for a verdict")
 
 
+@pytest.mark.parametrize("apart", [0, 60, 150])
+def test_so_many_rounds_as_are_said_settle_it(apart: int) -> None:
+    """In most runs; a verdict needs no more."""
+    chance = Random(apart)
+
+    def run(rounds: int) -> Difference:
+        sides = [[1000 + shift + int(chance.gauss(0, 150)) for _ in range(rounds)] for shift in (apart, 0)]
+        return judged(*sides)
+
+    unsure = [found for found in (run(12) for _ in range(40)) if found.outcome == INCONCLUSIVE]
+    assert len(unsure) >= 20 and all(f"; {each.rounds_to_settle} rounds would" in each.sentence() for each in unsure)
+    settled = [run(each.rounds_to_settle).outcome != INCONCLUSIVE for each in unsure]
+    assert sum(settled) >= 0.6 * len(settled)
+    assert judged([500] * 8, [500] * 8).rounds_to_settle == 0
+
+
 def test_the_larger_of_two_margins_counts() -> None:
     """100 us where latencies are short, a tenth where they are long; of the smaller of the two."""
     assert judged([500] * 8, [600] * 8).margin == 100

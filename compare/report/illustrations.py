@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from pillion.compare.evidence.evidence import HTTP, HTTPS, INCREMENTAL, PLAIN
 from pillion.compare.report.measures import said_interval, said_value
 from pillion.compare.report.pictures.bars import Bar, Part, bars
 from pillion.compare.report.pictures.intervals import interval_strip
@@ -121,6 +122,68 @@ def _images(document: Document) -> Illustration | None:
     return Illustration(both(partial(bars, f"Image layers: {said}", rows, "MiB")), caption, legend)
 
 
+def _edits(document: Document) -> Illustration | None:
+    """Of claim 3: both programs' edits one after the other, so that a bar is a day on which both were changed."""
+    found = _incremental(document)
+    rows = []
+    for layout in ("shared", "separate"):
+        edits = [(program, found[layout, program]) for program in _ORDER if (layout, program) in found]
+        parts = [
+            Part(f"edit of the {program}: {edit['seconds']:.2f} s", edit["seconds"], program_class(program))
+            for program, edit in edits
+        ]
+        if parts:
+            rows.append(Bar(layout, parts, f"{sum(part.value for part in parts):.1f}"))
+    if not rows:
+        return None
+    said = "; ".join(f"{row.name}: " + ", ".join(part.name for part in row.parts) for row in rows)
+    caption = "From an edit to the first good answer, incremental: of the backend, and then of the sidecar."
+    legend = [(program_class(program), f"edit of the {program}") for program in ("backend", "proxy")]
+    return Illustration(both(partial(bars, f"Edits. {said}", rows, "s")), caption, legend)
+
+
+def _ide(document: Document) -> Illustration | None:
+    """Of claim 9."""
+    found = _incremental(document)
+    rows = [
+        Bar(
+            layout,
+            [Part(f"{layout}: {edit['seconds']:.2f} s", edit["seconds"], layout_class(layout))],
+            f"{edit['seconds']:.2f}",
+            (edit["least"], edit["most"]),
+        )
+        for layout in ("remote", "shared", "separate")
+        if (edit := found.get((layout, "backend")))
+    ]
+    if not any(row.name == "remote" for row in rows):
+        return None
+    said = "; ".join(row.parts[0].name for row in rows)
+    caption = "From an edit of the backend to the first good answer; in remote it runs outside, as in an IDE."
+    return Illustration(both(partial(bars, f"Edits of the backend. {said}", rows, "s")), caption)
+
+
+def _incremental(document: Document) -> dict[tuple[str, str], Document]:
+    edits = (document.get("evidence") or {}).get("edits") or ()
+    return {(each["layout"], each["program"]): each for each in edits if each["kind"] == INCREMENTAL}
+
+
+def _distances(document: Document) -> Illustration | None:
+    """Of claim 10."""
+    names = {PLAIN: ("no sidecar", "of-direct"), HTTP: ("sidecar", "of-separate"), HTTPS: ("with TLS", "of-separate")}
+    found = {each["way"]: each for each in (document.get("evidence") or {}).get("distances") or ()}
+    rows = []
+    for way, (name, kind) in names.items():
+        if each := found.get(way):
+            p50, *ends = (each[key] / 1000 for key in ("p50_us", "least_us", "most_us"))
+            rows.append(Bar(name, [Part(f"{name}: {p50:.2f} ms", p50, kind)], f"{p50:.2f}", (ends[0], ends[1])))
+    if not rows:
+        return None
+    away = next(iter(found.values()))["round_trip_ms"]
+    said = "; ".join(row.parts[0].name for row in rows)
+    caption = f"p50 to a backend {away:g} ms away; the thin line is from the least to the greatest run."
+    return Illustration(both(partial(bars, f"Latency, p50. {said}", rows, "ms")), caption)
+
+
 def _place(program: str) -> tuple[int, str]:
     return (_ORDER.index(program) if program in _ORDER else len(_ORDER), program)
 
@@ -158,4 +221,7 @@ _PICTURES: Mapping[str, Callable[[Document], Illustration | None]] = {
     "processor time": _by_program("cpu_s_per_1000", 1, 2, "s", "Processor time per 1,000 requests"),
     "start to ready": _by_program("ready_s", 1, 2, "s", "Start to ready"),
     "image bytes": _images,
+    "edit cycle": _edits,
+    "backend in an IDE": _ide,
+    "far backends": _distances,
 }

@@ -94,6 +94,20 @@ def test_every_difference_that_a_claim_rests_on_is_drawn() -> None:
         assert [(each["one"], each["other"]) for each in drawn] == pairs and len(claims[name]["evidence"]) == len(drawn)
 
 
+def test_what_was_gathered_besides_is_drawn() -> None:
+    """Edits by program, the edit in an IDE beside that in shared, and the way to a backend that is far away."""
+    text = page(DOCUMENTS["everything"])
+    for said in (
+        "Edits. shared: edit of the backend: 3.10 s, edit of the proxy: 2.60 s; separate: edit of the backend: 1.90 s",
+        "Edits of the backend. remote: 0.60 s; shared: 3.10 s; separate: 1.90 s",
+        "Latency, p50. no sidecar: 21.40 ms; sidecar: 21.90 ms; with TLS: 22.30 ms",
+        "p50 to a backend 20 ms away",
+    ):
+        assert said in text, said
+    alone = {**DOCUMENTS["everything"], "evidence": {"edits": [], "distances": []}}
+    assert not any(f"{said}." in page(alone) for said in ("Edits", "Edits of the backend", "Latency, p50"))
+
+
 def test_the_page_has_what_a_sceptic_asks_for() -> None:
     """The machine, the date, the versions, the command; programs, layers and what an update ships."""
     text = page(DOCUMENTS["everything"])

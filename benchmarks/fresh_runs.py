@@ -10,10 +10,10 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from pillion.compare.comparison import MOST_ROUNDS, compare, share_out
+from pillion.compare.comparison import compare, share_out
 from pillion.compare.engines.process import ProcessEngine
 from pillion.compare.layouts import Place
-from pillion.compare.result import Margins, Sample, Schedule
+from pillion.compare.result import MOST_ROUNDS, Margins, Sample, Schedule
 from pillion.compare.statistics.figures import PRIMARY
 from pillion.compare.statistics.verdict import Difference, difference
 from pillion.image.enter import own_path

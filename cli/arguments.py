@@ -35,13 +35,6 @@ def positive(text: str) -> float:
     return number
 
 
-def rounds(text: str) -> int:
-    """How often each layout is measured, for argparse."""
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to 100")
-    return int(text)
-
-
 def writable_file(text: str) -> Path:
     """A file that can be written beside and renamed to, for argparse: found out before the work, not after it."""
     path = Path(text)

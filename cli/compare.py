@@ -9,11 +9,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pillion.cli.arguments import Arguments, positive, rounds, writable_file
+from pillion.cli.arguments import Arguments, positive, writable_file
 from pillion.cli.claims import add_claims, gathered, wanted_claims
 from pillion.cli.engine import add_engine, open_engine
 from pillion.cli.experiments import add_experiments, experimented
-from pillion.cli.load import header, weighted_request, whole
+from pillion.cli.load import header, rounds, weighted_request, whole
 from pillion.cli.pages import add_pages, as_asked, write_pages
 from pillion.cli.pair import add_pair, read_pair
 from pillion.cli.signals import stop_on_signals

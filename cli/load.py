@@ -1,10 +1,11 @@
-"""What is sent in a comparison, as words of the command line."""
+"""What is sent in a comparison and how often, as words of the command line."""
 
 from __future__ import annotations
 
 import argparse
 
 from pillion.compare.load import Target
+from pillion.compare.result import MOST_ROUNDS
 
 
 def weighted_request(text: str) -> Target:
@@ -31,4 +32,11 @@ def whole(text: str) -> int:
     """A number of connections, for argparse."""
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 10_000:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to 10000")
+    return int(text)
+
+
+def rounds(text: str) -> int:
+    """How often each layout is measured, for argparse."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_ROUNDS:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to {MOST_ROUNDS}")
     return int(text)

@@ -17,12 +17,11 @@ from pillion.compare.output import LineSink
 from pillion.compare.padding import pad
 from pillion.compare.per_program import cpu_by_program, use_by_program
 from pillion.compare.ready import wait_ready
-from pillion.compare.result import Comparison, Margins, Processors, Sample, Schedule
+from pillion.compare.result import MOST_ROUNDS, Comparison, Margins, Processors, Sample, Schedule
 from pillion.image.environ.conflicts import conflicts
 from pillion.image.pair import Pair
 from pillion.image.refusal import Failure, Refusal
 
-MOST_ROUNDS = 1000  # of one run: no round's seed is one of another run's
 Progress = Callable[[int, str, str], None]
 
 

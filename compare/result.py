@@ -15,6 +15,8 @@ from pillion.image.environ.conflicts import Conflict
 from pillion.image.pair import Pair
 
 MIB = 2**20
+# Of one run: no round's seed is one of another run's, and the exact tables of an interval take less than a second.
+MOST_ROUNDS = 300
 
 
 class Schedule(NamedTuple):

@@ -8,7 +8,7 @@ from math import ceil
 from statistics import median
 from typing import NamedTuple
 
-from pillion.compare.result import Margins, Sample
+from pillion.compare.result import MOST_ROUNDS, Margins, Sample
 from pillion.compare.statistics.figures import PRIMARY, Figure
 from pillion.compare.statistics.interval import Interval, fewest_rounds, paired, unpaired
 
@@ -50,9 +50,15 @@ class Difference(NamedTuple):
         if self.outcome == SAME:
             return f"{number}: the same within {margin}"
         if self.outcome == INCONCLUSIVE:
-            more = f"; {self.rounds_to_settle} rounds would likely settle it" if self.rounds_to_settle else ""
-            return f"{number}: inconclusive, neither 0 nor more than {margin} is ruled out{more}"
+            return f"{number}: inconclusive, neither 0 nor more than {margin} is ruled out{self._more()}"
         return f"{number}: different"
+
+    def _more(self) -> str:
+        if not self.rounds_to_settle:
+            return ""
+        if self.rounds_to_settle > MOST_ROUNDS:
+            return f"; not even {MOST_ROUNDS} rounds would likely settle it"
+        return f"; {self.rounds_to_settle} rounds would likely settle it"
 
     @property
     def rounds_to_settle(self) -> int:

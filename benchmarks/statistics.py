@@ -23,8 +23,10 @@ import platform
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from benchmarks.fresh_runs import LAYOUT, PAIR, fresh_runs, outcomes
@@ -33,6 +35,7 @@ from benchmarks.rounds import RESULTS, table
 from benchmarks.spread import WINDOW_S, spread, started
 from pillion.compare.comparison import compare, share_out
 from pillion.compare.engines.process import ProcessEngine
+from pillion.compare.histogram import Histogram
 from pillion.compare.layouts import Place
 from pillion.compare.load import LoadResult
 from pillion.compare.result import MIB, Margins, Sample, Schedule
@@ -79,6 +82,21 @@ def resample(samples: Sequence[Sample], rounds: int, pairs: int, block: int, see
             )
             counts["found"][figure.name] += found.outcome == DIFFERENT and (found.estimate or 0) > 0
     return Tally(pairs, **counts)
+
+
+def merged(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """Each `count` rounds that stood side by side as if they had been one, as long as they are together."""
+    found = []
+    for start in range(0, len(samples) - count + 1, count):
+        those = samples[start : start + count]
+        found.append(
+            those[0]._replace(
+                load=replace(those[0].load, latency=Histogram.merged(each.load.latency for each in those)),
+                memory_bytes=round(fmean(each.memory_bytes for each in those)),
+                cpu_s_per_1000=fmean(each.cpu_s_per_1000 for each in those),
+            )
+        )
+    return found
 
 
 def _plus(value: float | None, more: float) -> float | None:
@@ -249,6 +267,9 @@ def main() -> int:
     )
     parser.add_argument("--pairs", type=int, default=100, help="resample: pairs of runs (%(default)s)")
     parser.add_argument("--block", type=int, default=2, help="resample: pairs of neighbours in a block (%(default)s)")
+    parser.add_argument(
+        "--merge", type=int, default=1, metavar="N", help="resample: each N rounds are one (%(default)s)"
+    )
     given = parser.parse_args()
     if given.what == "coverage":
         show_coverage(given.runs or 1000, given.level, given.seed)
@@ -263,7 +284,7 @@ def main() -> int:
     if given.what == "record":
         record(given.json, given.record, schedule, given.at_most)
         return 0
-    samples = recorded(given.json)
+    samples = merged(recorded(given.json), max(given.merge, 1))
     if len(samples) < 2 * given.block:
         parser.error(f"{given.json} has {len(samples)} rounds, which are too few")
     missed = 0

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.intervals import METHODS, NOISES, ROUNDS, simulate
 from benchmarks.spread import spread, windows
-from benchmarks.statistics import recorded, resample
+from benchmarks.statistics import merged, recorded, resample
 from pillion.compare.result import MIB, Sample
 from tests.compare.samples import sample
 from tests.conftest import ORDERS
@@ -38,6 +38,17 @@ def test_resampling_tells_a_quiet_machine_from_a_noisy_one() -> None:
     noisy = resample(rounds_of(400), rounds=12, pairs=40, block=2, seed=1)
     assert noisy.inconclusive["latency_us.p50"] > 30 and noisy.different["latency_us.p50"] <= 2
     assert noisy == resample(rounds_of(400), rounds=12, pairs=40, block=2, seed=1)
+
+
+def test_rounds_are_merged_as_if_they_had_been_longer() -> None:
+    """All their requests count; a rest that is not whole is left out."""
+    rounds = [
+        sample(latency, 90 * MIB + number, cpu, 5) for number, (latency, cpu) in enumerate([(100, 1.0), (300, 2.0)] * 2)
+    ]
+    (first, second) = merged([*rounds, rounds[0]], 2)
+    assert first.load.latency.count == 2 * rounds[0].load.latency.count and first.load.latency.max >= 300
+    assert (first.cpu_s_per_1000, second.cpu_s_per_1000) == (1.5, 1.5) and second.memory_bytes == 90 * MIB + 2
+    assert [each.load.latency.max for each in merged(rounds, 1)] == [each.load.latency.max for each in rounds]
 
 
 def test_noise_of_windows_is_told_from_noise_of_starts() -> None:

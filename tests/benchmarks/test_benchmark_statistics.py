@@ -11,8 +11,9 @@ from random import Random
 import pytest
 
 from benchmarks.intervals import METHODS, NOISES, ROUNDS, simulate
+from benchmarks.resampling import merged, resample
 from benchmarks.spread import spread, windows
-from benchmarks.statistics import merged, recorded, resample
+from benchmarks.statistics import recorded
 from pillion.compare.result import MIB, Sample
 from tests.compare.samples import sample
 from tests.conftest import ORDERS

@@ -60,3 +60,23 @@ def containers(found: Rendered) -> list[dict[str, Any]]:
 def variables(container: Mapping[str, Any]) -> dict[str, Any]:
     """Name to value, or to the mapping of a reference."""
     return {each["name"]: each.get("valueFrom") or each["value"] for each in container["env"]}
+
+
+UPSTREAM = {"name": "UPSTREAM", "value": "http://127.0.0.1:8000"}
+CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"HUE": "red"}}
+
+
+def env(**values: str) -> dict[str, Any]:
+    """A container's variables."""
+    return {"env": [{"name": name, "value": value} for name, value in values.items()]}
+
+
+def one(folder: Path, backend: dict[str, Any], proxy: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    """The one container of layout shared."""
+    (container,) = containers(rendered(folder, [CONFIG, pod(backend, proxy or {}, **spec)][::-1]))
+    return container
+
+
+def notices(folder: Path, backend: dict[str, Any], proxy: dict[str, Any] | None = None, **spec: Any) -> str:
+    """What is said of the pair beside its manifest."""
+    return "\n".join(rendered(folder, [pod(backend, proxy or {}, **spec)]).notices)
